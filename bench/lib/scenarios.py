@@ -1,0 +1,46 @@
+"""What is measured."""
+
+from dataclasses import dataclass
+
+IDLE_CONNECTIONS = 8_000
+IDLE_CONNECTIONS_QUICK = 2_000
+
+
+@dataclass(frozen=True)
+class LoadScenario:
+    """wrk drives 64 connections as fast as they are answered."""
+
+    name: str
+    title: str
+    path: str
+    body_bytes: int
+    tls: bool = False
+    new_connections: bool = False  # one per request, each with a full handshake
+    connections: int = 64
+
+
+@dataclass(frozen=True)
+class IdleScenario:
+    """Connections that have made one request and stay open."""
+
+    name: str
+    title: str
+    path: str = "/128"
+    body_bytes: int = 128
+    tls: bool = False
+
+
+Scenario = LoadScenario | IdleScenario
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        LoadScenario("http1", "HTTP/1.1, 128-byte answers, 64 keep-alive connections", "/128", 128),
+        LoadScenario("https", "The same over TLS 1.3", "/128", 128, tls=True),
+        LoadScenario("tls-new", "A new TLS 1.3 connection for each request", "/128", 128, tls=True,
+                     new_connections=True),
+        LoadScenario("body-1m", "HTTP/1.1, 1 MiB answers", "/1m", 1024 * 1024),
+        IdleScenario("idle", "Idle keep-alive connections, plain"),
+        IdleScenario("idle-tls", "Idle keep-alive connections, TLS 1.3", tls=True),
+    )
+}  # fmt: skip

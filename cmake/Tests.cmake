@@ -1,0 +1,54 @@
+# Unit tests: tests/unit/**/*_test.cc and tests/architecture/*_test.cc in one GoogleTest program,
+# each test registered by its own name. Integration tests: each tests/integration/test_*.py is one
+# test that drives the real binary, which it finds in the environment variable SLUICE_BINARY.
+
+# What a sanitizer finds ends the program and so fails the test.
+set(SLUICE_TEST_ENVIRONMENT
+    "ASAN_OPTIONS=${SLUICE_SYMBOLIZER_OPTION}detect_stack_use_after_return=1"
+    "UBSAN_OPTIONS=${SLUICE_SYMBOLIZER_OPTION}print_stacktrace=1"
+    "TSAN_OPTIONS=${SLUICE_SYMBOLIZER_OPTION}halt_on_error=1:suppressions=${PROJECT_SOURCE_DIR}/tests/tsan-suppressions.txt"
+    "PYTHONDONTWRITEBYTECODE=1"
+    "SLUICE_SANITIZERS=${SLUICE_SANITIZERS}")
+
+# --- unit tests ---------------------------------------------------------------------------------
+file(GLOB_RECURSE unit_tests CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/unit/*_test.cc"
+     "${PROJECT_SOURCE_DIR}/tests/architecture/*_test.cc")
+file(GLOB_RECURSE test_support CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.cc")
+# Who only wants the product (scripts/run) need not have GoogleTest; scripts/test installs it.
+find_package(GTest)
+if(unit_tests AND GTest_FOUND)
+  include(GoogleTest)
+  add_executable(sluice_unit_tests ${unit_tests} ${test_support})
+  target_link_libraries(sluice_unit_tests PRIVATE sluice_floors GTest::gtest_main)
+  target_include_directories(sluice_unit_tests PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+  target_compile_definitions(sluice_unit_tests
+                             PRIVATE SLUICE_SOURCE_ROOT="${PROJECT_SOURCE_DIR}")
+  if(SLUICE_PCH)
+    target_precompile_headers(sluice_unit_tests PRIVATE <gtest/gtest.h> ${standard_headers}
+                              ${asio_headers})
+  endif()
+  # Found when ctest runs, not when the program is linked: building stays free of side effects.
+  gtest_discover_tests(
+    sluice_unit_tests
+    DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 120
+    WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
+    PROPERTIES TIMEOUT 120 ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT}")
+endif()
+
+# --- integration tests --------------------------------------------------------------------------
+file(GLOB integration_tests CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/integration/test_*.py")
+if(integration_tests AND TARGET sluice)
+  foreach(file IN LISTS integration_tests)
+    get_filename_component(name "${file}" NAME_WE)
+    string(REGEX REPLACE "^test_" "" name "${name}")
+    # Debian's interpreter by its path, because Debian's packages of pytest live with it.
+    add_test(NAME integration.${name} COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider
+                                              "${file}"
+             WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+    set_tests_properties(
+      integration.${name}
+      PROPERTIES TIMEOUT 300 LABELS integration
+                 ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT};SLUICE_BINARY=$<TARGET_FILE:sluice>")
+  endforeach()
+endif()

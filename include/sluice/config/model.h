@@ -1,0 +1,317 @@
+// The typed configuration: plain structs, defaults written here once.
+//
+// Invariants, established by `load` and relied on by everything above:
+// 1. every number is inside the range that conf/README.md names for its key;
+// 2. names of listeners, of rules in a listener and of target groups are unique, and so are the
+//    priorities of a listener's rules, the addresses of a group's targets and the addresses bound;
+// 3. there is at least one listener.
+// Conditions and actions are open kinds (new ones are added in `route`): the model keeps their YAML
+// as `Node`, so that the folder that knows a kind reads it, with errors that carry the position.
+// Only that folder knows where an action names a target group, so it also checks that the group
+// exists; likewise `balance` knows which algorithms there are. Lifetime: built on the control
+// thread, immutable afterwards, shared by all threads.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sluice/config/node.h"
+
+namespace sluice::config {
+
+using Milliseconds = std::chrono::milliseconds;
+
+inline constexpr std::uint64_t kibibyte = 1024;
+inline constexpr std::uint64_t mebibyte = 1024 * kibibyte;
+
+// `host:port`, `[v6]:port` or `unix:/path`.
+struct Address {
+  std::string host;  // numeric address or name; the path for a Unix socket
+  std::uint16_t port = 0;
+  bool is_unix = false;
+  Position position;
+
+  // The canonical text; also the identity of a target inside its group.
+  [[nodiscard]] std::string text() const;
+};
+
+// Zero means "no limit" only where conf/README.md says so.
+struct Timeouts {
+  Milliseconds client_header{10'000};    // first byte of a request head to its end
+  Milliseconds client_idle{60'000};      // keep-alive connection without a request
+  Milliseconds client_body{30'000};      // between two reads of a request body
+  Milliseconds client_write{30'000};     // between two successful writes to the client
+  Milliseconds tls_handshake{10'000};    // accept to the end of the handshake, both sides
+  Milliseconds connect{10'000};          // to a target, TLS not included
+  Milliseconds response_header{60'000};  // request sent to the end of the answer's head
+  Milliseconds target_idle{60'000};      // between two reads or writes while a body flows
+  Milliseconds per_try{0};  // one try, from choosing the target to the answer's head; 0: unlimited
+  Milliseconds total{0};    // whole exchange; 0: unlimited
+};
+
+// A rule's or group's own values; what is unset falls back to the group's, then to the global.
+struct TimeoutOverrides {
+  std::optional<Milliseconds> connect;
+  std::optional<Milliseconds> response_header;
+  std::optional<Milliseconds> target_idle;
+  std::optional<Milliseconds> per_try;
+  std::optional<Milliseconds> total;
+
+  bool operator==(const TimeoutOverrides&) const = default;
+};
+
+struct Limits {
+  std::uint64_t request_line_bytes = 16 * kibibyte;      // 414 beyond
+  std::uint64_t header_bytes = 16 * kibibyte;            // one field line; 431 beyond
+  std::uint64_t headers_bytes = 64 * kibibyte;           // all field lines; 431 beyond
+  std::uint32_t header_count = 100;                      // 431 beyond
+  std::uint64_t body_bytes = 0;                          // request body, 413 beyond; 0: unlimited
+  std::uint64_t response_headers_bytes = 64 * kibibyte;  // of a target's answer; 502 beyond
+  std::uint32_t informational_responses = 16;            // 1xx before one final answer; 502 beyond
+  std::uint64_t chunk_extension_bytes = 1 * kibibyte;    // extensions of one chunk
+  std::uint64_t trailer_bytes = 8 * kibibyte;            // trailer section
+  std::uint32_t connections = 0;                // client connections per process; 0: unlimited
+  std::uint32_t requests_per_connection = 0;    // then `Connection: close`; 0: unlimited
+  Milliseconds connection_lifetime{3'600'000};  // client_keep_alive of ALB; 0: unlimited
+};
+
+enum class ForwardedFor : std::uint8_t { append, preserve, remove };
+
+// What is told to targets about the client (as ALB does), and whom we believe.
+struct Forwarding {
+  ForwardedFor forwarded_for = ForwardedFor::append;
+  bool client_port = false;   // append the client's port to X-Forwarded-For
+  bool preserve_host = true;  // pass Host as sent
+  bool via = false;
+  std::vector<std::string> trusted_proxies;  // valid base::Cidr text: whose X-Forwarded-* are kept
+  std::vector<std::string> trailers;         // lower-case names of trailers that may pass
+};
+
+struct CertificateFiles {
+  std::string certificate;  // PEM chain, leaf first
+  std::string key;          // PEM
+  Position position;
+};
+
+enum class TlsVersion : std::uint8_t { tls1_2, tls1_3 };
+
+struct ServerTls {
+  std::vector<CertificateFiles> certificates;  // first is the default
+  TlsVersion min_version = TlsVersion::tls1_2;
+  std::string ciphers;       // OpenSSL list for TLS 1.2; empty: the built-in modern list
+  std::string ciphersuites;  // OpenSSL list for TLS 1.3; empty: OpenSSL's default
+  std::string groups;        // OpenSSL list; empty: X25519:P-256:P-384
+};
+
+struct Rule {
+  std::string name;              // "rule-PRIORITY" when the file gives none
+  std::uint32_t priority = 0;    // 1..50000
+  std::vector<Node> conditions;  // at least one, each a mapping with one key, the kind
+  Node action;                   // a mapping
+  TimeoutOverrides timeouts;
+  std::optional<std::uint64_t> body_bytes;  // overrides limits.body_bytes
+  Position position;
+};
+
+enum class HalfClose : std::uint8_t { abort, tolerate };
+
+struct Listener {
+  std::string name;
+  Address bind;  // numeric host or Unix socket; port 0: any free port
+  std::optional<ServerTls> tls;
+  bool http2 = false;
+  HalfClose half_close = HalfClose::abort;  // a client that shuts its sending side while waiting
+  std::vector<Rule> rules;                  // in the order of the file, not of priority
+  std::optional<Node> default_action;       // absent: 404
+  Position position;
+};
+
+struct Target {
+  Address address;           // port never 0
+  std::uint32_t weight = 1;  // 0..999; 0: no new work
+};
+
+// TLS towards targets.
+struct ClientTls {
+  bool verify = true;
+  std::string ca;           // PEM bundle; empty: the system's
+  std::string server_name;  // SNI and the name verified; empty: the target's host
+  Position position;
+};
+
+struct TargetPool {
+  std::uint32_t max_idle = 256;  // idle connections kept per target and worker
+  Milliseconds idle_timeout{
+      55'000};  // shorter than the usual 60 s of targets and of ALB, so that we close first
+  std::uint32_t max_requests = 0;  // per connection; 0: unlimited
+
+  bool operator==(const TargetPool&) const = default;
+};
+
+// When a failed try is repeated on another target. Never after a part of the answer has gone out.
+struct Retry {
+  std::uint32_t attempts = 2;   // tries after the first, 0..10; 0: none
+  bool connect_failure = true;  // nothing was sent: any method
+  // The rest only for idempotent methods (RFC 9110 9.2.2).
+  bool reset = true;                          // closed or reset before any byte of the answer
+  bool timeout = true;                        // no head within response_header or per_try
+  bool malformed = true;                      // an answer that is not HTTP
+  std::vector<std::uint16_t> statuses;        // 400..599 that are not passed on but tried again
+  std::uint64_t body_buffer = 64 * kibibyte;  // request bodies up to this can be sent again
+  std::uint32_t budget_percent = 20;          // of the requests, 0..100: what retries may add
+  std::uint32_t budget_burst = 100;           // retries at hand before any request; per worker
+  Milliseconds hedge_delay{
+      0};  // GET without an answer for so long is sent to a second target; 0: off
+
+  bool operator==(const Retry&) const = default;
+};
+
+// What one target may be asked at a time, over all workers; beyond it requests wait in the group's
+// queue.
+struct TargetLimits {
+  std::uint32_t max_connections = 0;  // open connections to one target; 0: unlimited
+  std::uint32_t max_requests = 0;     // outstanding requests at one target; 0: unlimited
+  std::uint32_t queue = 1024;         // requests that may wait for a target, per worker; 0: none
+  Milliseconds queue_timeout{1'000};  // then 503
+
+  bool operator==(const TargetLimits&) const = default;
+};
+
+// Ejection of targets by what their answers to real requests look like.
+struct PassiveHealth {
+  bool enabled = true;
+  // In a row: refused, reset before the answer, broken off in it. 0: off.
+  std::uint32_t consecutive_failures = 1;
+  // In a row: no answer in time, or a malformed one. More than one, for it may be the request's
+  // fault, and its retries would eject a target each. 0: off.
+  std::uint32_t consecutive_timeouts = 3;
+  std::uint32_t consecutive_5xx = 5;     // in a row; 0: off
+  std::uint32_t error_rate_percent = 0;  // failures and 5xx of a window's requests; 0: off
+  std::uint32_t latency_factor = 0;      // times the median latency of its peers, 2..100; 0: off
+  std::uint32_t minimum_requests = 20;   // of a window, below which rates say nothing
+  Milliseconds window{10'000};
+  Milliseconds ejection_time{10'000};  // doubles with each ejection that follows
+  Milliseconds max_ejection_time{300'000};
+  std::uint32_t max_ejected_percent = 50;  // of the group's targets, rounded down
+
+  bool operator==(const PassiveHealth&) const = default;
+};
+
+// Below either of these the group fails open: all its registered targets get traffic, as ALB does.
+struct FailOpen {
+  std::uint32_t minimum_healthy_count = 1;    // 1..1000
+  std::uint32_t minimum_healthy_percent = 0;  // 0..100; 0: off
+
+  bool operator==(const FailOpen&) const = default;
+};
+
+enum class HashSource : std::uint8_t { header, cookie, query, path, source_ip };
+
+// What of a request is hashed, for consistent_hash and for stickiness of type hash.
+struct HashKey {
+  HashSource source = HashSource::source_ip;
+  std::string name;  // of header (lower case), cookie or query parameter
+
+  bool operator==(const HashKey&) const = default;
+};
+
+enum class StickinessType : std::uint8_t { none, lb_cookie, app_cookie, hash };
+enum class CookieSecure : std::uint8_t { automatic, always, never };  // automatic: on TLS listeners
+enum class SameSite : std::uint8_t { lax, strict, none, unset };
+
+struct Stickiness {
+  StickinessType type = StickinessType::none;
+  Milliseconds duration{86'400'000};   // 1 s to 7 days
+  std::string cookie_name = "SLUICE";  // lb_cookie: ours; app_cookie: the application's
+  CookieSecure secure = CookieSecure::automatic;
+  bool http_only = true;
+  SameSite same_site = SameSite::lax;
+  std::string path = "/";
+  std::string domain;   // empty: none
+  bool max_age = true;  // false: a session cookie; the duration inside it holds all the same
+  HashKey key;          // type hash
+
+  bool operator==(const Stickiness&) const = default;
+};
+
+// Upgraded connections.
+struct WebSocket {
+  bool enabled = true;
+  Milliseconds idle_timeout{3'600'000};  // no byte either way
+  Milliseconds lifetime{0};              // 0: unlimited
+  Milliseconds ping_interval{0};         // of silence, then we ping both sides; 0: off
+  // Before a deregistration delay or a drain ends, close frames are spread over so long.
+  Milliseconds close_window{30'000};
+
+  bool operator==(const WebSocket&) const = default;
+};
+
+struct TargetGroup {
+  std::string name;
+  bool https = false;
+  std::string algorithm = "round_robin";  // not checked here
+  Position algorithm_position;            // of the key's value; of the group when absent
+  std::vector<Target> targets;
+  ClientTls tls;
+  TargetPool pool;
+  TimeoutOverrides timeouts;
+  std::optional<Node> health_check;  // a mapping, read by control/health; absent: no checks
+  PassiveHealth passive_health;
+  FailOpen fail_open;
+  Retry retry;
+  TargetLimits limits;
+  HashKey hash_key;                 // of the algorithm consistent_hash
+  bool anomaly_mitigation = false;  // of the algorithm weighted_random, as ALB's
+  Stickiness stickiness;
+  WebSocket websocket;
+  Milliseconds deregistration_delay{300'000};  // 0..3600 s
+  Milliseconds slow_start{0};                  // 0, or 1..900 s
+  Position position;
+};
+
+struct Admin {
+  std::optional<Address> bind;  // absent: no admin listener
+  Position position;
+};
+
+enum class AccessLogFormat : std::uint8_t { json, combined };
+
+struct AccessLog {
+  std::string path;  // empty: off; "stdout"; or a file
+  AccessLogFormat format = AccessLogFormat::json;
+  std::uint64_t buffer_bytes = 1 * mebibyte;  // per worker, waiting for the disk; then lines drop
+  Position position;                          // of the path; of the section when it names none
+};
+
+struct ErrorLog {
+  std::string path = "stderr";  // "stderr" or a file
+  std::string level = "info";   // debug | info | warn | error
+  Position position;            // of the path; of the section when it names none
+};
+
+struct Shutdown {
+  Milliseconds deadline{30'000};  // graceful drain, then connections are cut
+};
+
+struct Model {
+  std::uint32_t workers = 0;  // 0: auto
+  Position workers_position;  // of the key's value; of the file when absent
+  std::vector<Listener> listeners;
+  std::vector<TargetGroup> target_groups;
+  Timeouts timeouts;
+  Limits limits;
+  Forwarding forwarding;
+  Admin admin;
+  AccessLog access_log;
+  ErrorLog log;
+  Shutdown shutdown;
+  // Secrets of at least 32 characters that seal stickiness cookies; the first seals, all open.
+  // Empty: a random one of this process.
+  std::vector<std::string> cookie_keys;
+  std::string state_dir;  // empty: /var/lib/sluice is not touched
+};
+
+}  // namespace sluice::config

@@ -1,0 +1,13 @@
+// Digests that protocols ask for. No secrets here. Any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace sluice::net {
+
+// Sec-WebSocket-Accept for that Sec-WebSocket-Key, as sent without outer white space (RFC 6455
+// 4.2.2): base64 of SHA-1, 28 characters. The key is not checked. Empty when memory is short.
+[[nodiscard]] std::string sec_websocket_accept(std::string_view key);
+
+}  // namespace sluice::net

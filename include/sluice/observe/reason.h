@@ -1,0 +1,112 @@
+// Why an exchange ended other than by the target's own answer, one name for log, metrics and
+// documents.
+//
+// Each limit, rule and fault has a reason of its own, so that a line in the access log names the
+// key to turn. `none` is the ordinary end. The table in reason.cc gives each its text, the status
+// that the client sees (0: no answer is possible) and the side at fault.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sluice::observe {
+
+enum class Reason : std::uint8_t {
+  none,
+  // --- the client's request is malformed: 400, connection closed
+  bad_method,
+  bad_request_target,
+  bad_request_line,
+  bad_header_name,
+  bad_header_value,
+  bare_line_feed,
+  obs_fold,
+  content_length_invalid,
+  content_length_conflict,
+  content_length_with_transfer_encoding,
+  transfer_encoding_in_http_1_0,
+  transfer_encoding_not_final_chunked,
+  host_missing,
+  host_duplicate,
+  host_invalid,
+  bad_path,
+  chunk_invalid,
+  chunk_extension_too_long,
+  trailer_invalid,
+  trailers_too_large,
+  body_incomplete,              // client closed in the middle of its body
+  upgrade_body,                 // request with Upgrade and a body
+  websocket_handshake_invalid,  // 400: a WebSocket handshake without a valid Sec-WebSocket-Key, or
+                                // with a method other than GET
+  // --- limits and refusals with a status of their own
+  version_not_supported,            // 505
+  transfer_coding_unknown,          // 501
+  request_line_too_long,            // 414
+  header_too_large,                 // 431: one field
+  headers_too_large,                // 431: all fields
+  too_many_headers,                 // 431
+  body_too_large,                   // 413
+  expectation_failed,               // 417
+  method_not_allowed,               // 405: TRACE
+  connect_refused,                  // 405: CONNECT
+  websocket_version_not_supported,  // 426: a WebSocket handshake with a Sec-WebSocket-Version other
+                                    // than 13
+  header_timeout,                   // 408
+  body_timeout,                     // 408
+  no_rule,                          // 404: default action of a listener without one
+  too_many_connections,             // connection closed
+  // --- routing
+  redirect_too_long,  // 507
+  // --- our side of the target
+  no_target,                      // 503: group has none that can take work
+  target_connect_refused,         // 502
+  target_connect_failed,          // 502: unreachable and the like
+  target_connect_timeout,         // 504
+  target_tls_failed,              // 502
+  target_tls_timeout,             // 504
+  target_closed_early,            // 502: closed or reset before the answer's head
+  target_response_malformed,      // 502
+  target_response_too_large,      // 502: its head
+  target_too_many_informational,  // 502
+  target_response_timeout,        // 504
+  target_try_timeout,      // 504: the last try gave no head of an answer in time; timeouts.per_try
+  target_queue_full,       // 503: every target is at its limit, and so many requests wait already;
+                           // limits.queue of the group
+  target_queue_timeout,    // 503: no target had room in time; limits.queue_timeout of the group
+  target_deregistered,     // 502: cut at the end of the deregistration_delay
+  target_upgrade_invalid,  // 502: a 101 that does not accept what was asked for
+  hedge_lost,              // -: in metrics only: another try answered first
+  target_body_cut,         // answer's head was sent, then the body broke off
+  target_body_malformed,   // the same, bad chunk
+  target_body_timeout,     // the same, silence
+  total_timeout,           // 504, or cut when the head was sent
+  // --- upgraded connections
+  tunnel_idle_timeout,  // -: an upgraded connection fell silent; websocket.idle_timeout
+  tunnel_lifetime,      // -: an upgraded connection grew too old; websocket.lifetime
+  tunnel_drained,  // -: an upgraded connection was closed, with a close frame, because its target,
+                   // group, rule or listener goes, or Sluice stops
+  tunnel_target_lost,  // -: the target broke off an upgraded connection
+  // --- the client went away
+  client_closed,         // 499 in the log
+  client_write_timeout,  // cut: client does not read
+  // --- ourselves
+  descriptors_exhausted,  // 503
+  shutdown_deadline,      // cut at the end of a drain
+  internal_error,         // 500
+  // --- connection level: logged on the error log and counted, no exchange
+  tls_handshake_failed,
+  tls_handshake_timeout,
+  plain_request_on_tls_port,
+  last_ = plain_request_on_tls_port,
+};
+
+inline constexpr std::size_t reason_count = static_cast<std::size_t>(Reason::last_) + 1;
+
+enum class Side : std::uint8_t { none, client, target, self };
+
+[[nodiscard]] std::string_view text(Reason reason);    // "header_timeout"; "-" for none
+[[nodiscard]] std::uint16_t status_of(Reason reason);  // what the client is told; 0: nothing
+[[nodiscard]] Side side_of(Reason reason);             // who made it end
+[[nodiscard]] std::string_view text(Side side);        // "client", ...; "-" for none
+
+}  // namespace sluice::observe

@@ -1,0 +1,83 @@
+// One client connection: TLS handshake, then exchanges one after the other, then an orderly end.
+//
+// Owns itself: made when a socket is accepted, gone when its coroutine ends. While it is idle it
+// holds no buffer and no exchange. One thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "sluice/net/endpoint.h"
+#include "sluice/net/stream.h"
+#include "sluice/net/transfer.h"
+#include "sluice/proxy/worker.h"
+
+namespace sluice::proxy {
+
+// What becomes of the connection after an exchange.
+enum class After : std::uint8_t {
+  keep,   // next request
+  close,  // orderly: what the client still sends is read and dropped for a while, so that it gets
+          // our answer
+  cut,    // at once, without TLS's close_notify: the answer broke off, and its framing shows it
+  abort,  // with a reset: only that shows that an answer without framing broke off
+};
+
+class Connection {
+ public:
+  Connection(Worker& worker, std::shared_ptr<ListenerSlot> slot, net::OwnedFd fd,
+             const net::Endpoint& peer);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // The whole life; the coroutine owns the connection.
+  [[nodiscard]] static net::Task<> serve(std::unique_ptr<Connection> connection);
+
+  // Its listener is gone: if it waits for a request, it waits a second longer and no more.
+  void end_idle_soon();
+  // Closes it if it waits for a request; otherwise it ends with the answer under way.
+  void close_if_idle();
+  // Its exchange is at a target of `pool`, whose deregistration delay is over: that ends.
+  void end_exchange_with(const upstream::Pool& pool);
+  // Ends it now, whatever it does.
+  void cut();
+
+  [[nodiscard]] Worker& worker() { return worker_; }
+  [[nodiscard]] net::Stream& stream() { return stream_; }
+  [[nodiscard]] ListenerSlot& slot() { return *slot_; }
+  [[nodiscard]] const net::Endpoint& peer() const { return peer_; }
+  [[nodiscard]] const std::string& peer_address() const { return peer_address_; }
+  [[nodiscard]] bool is_tls() const { return stream_.is_tls(); }
+  [[nodiscard]] const std::string& sni() const { return sni_; }
+
+  // Received and not yet consumed; memory only while there is something.
+  net::Buffer received;
+  // True when this answer has to be the connection's last, whatever the client wishes.
+  [[nodiscard]] bool must_close() const;
+
+ private:
+  friend class Worker;
+  [[nodiscard]] net::Task<bool> secure();
+  [[nodiscard]] net::Task<After> run_exchange();
+  [[nodiscard]] net::Task<> linger();
+  [[nodiscard]] net::Task<observe::Reason> read_request_head(Exchange& exchange);
+  [[nodiscard]] config::Milliseconds idle_time() const;
+  [[nodiscard]] bool has_unread_input() const;
+
+  Worker& worker_;
+  std::shared_ptr<ListenerSlot> slot_;
+  net::Stream stream_;
+  net::Endpoint peer_;
+  std::string peer_address_;  // text, made once
+  std::string sni_;
+  base::SteadyTime accepted_at_;
+  Exchange* exchange_ = nullptr;  // while there is one
+  std::uint32_t requests_ = 0;
+  std::size_t index_ = 0;  // in the worker's list
+  bool idle_ = false;
+  bool unfinished_request_ = false;  // the last request's body was not read to its end
+};
+
+}  // namespace sluice::proxy

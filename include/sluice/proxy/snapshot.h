@@ -1,0 +1,55 @@
+// Everything the workers need from one configuration: validated, complete, never changed.
+//
+// Built on the control thread; a failure changes nothing and names everything that is wrong. What
+// is equal in the former snapshot is shared with it (TLS contexts, group settings), so that a
+// reload leaves it alone. Live state is not in here: it belongs to names (listener, group, group
+// and address).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sluice/base/cidr.h"
+#include "sluice/base/clock.h"
+#include "sluice/config/model.h"
+#include "sluice/net/endpoint.h"
+#include "sluice/net/seal.h"
+#include "sluice/net/tls_context.h"
+#include "sluice/route/table.h"
+#include "sluice/target/registry.h"
+#include "sluice/upstream/group.h"
+
+namespace sluice::proxy {
+
+struct SnapshotListener {
+  std::string name;
+  net::Endpoint endpoint;
+  std::shared_ptr<const net::ServerTlsContext> tls;  // null: plain
+  config::HalfClose half_close = config::HalfClose::abort;
+  route::Table table;
+  std::string forwarded_facts;  // the lines X-Forwarded-Proto and -Port for targets
+};
+
+struct Snapshot {
+  std::uint64_t revision = 0;  // counts the published configurations of this process, from 1
+  base::WallTime built_at;
+  config::Model model;
+  std::vector<SnapshotListener> listeners;
+  std::vector<std::shared_ptr<const upstream::GroupSettings>> groups;  // as GroupLookup counts
+  std::vector<base::Cidr> trusted_proxies;
+  std::shared_ptr<const net::Sealer> sealer;  // of stickiness cookies, from model.cookie_keys
+};
+
+using Examine = std::function<void(const Snapshot& snapshot)>;
+
+// Null when `problems` has errors. `former` may be null. `examine`, when given, sees the snapshot
+// before that is decided, for who looks for more errors in it; parts that are wrong may be missing
+// from it. May block on files and DNS.
+[[nodiscard]] std::shared_ptr<const Snapshot> build_snapshot(
+    config::Model model, const Snapshot* former, target::Registry& targets,
+    net::TicketKeys& ticket_keys, config::Problems& problems, const Examine& examine = {});
+
+}  // namespace sluice::proxy

@@ -1,0 +1,19 @@
+// What a condition may look at: one request and the connection it came on.
+#pragma once
+
+#include <string_view>
+
+#include "sluice/base/cidr.h"
+#include "sluice/http/message.h"
+
+namespace sluice::route {
+
+// Valid for the duration of one Table::match.
+struct MatchInput {
+  const http::RequestHead& head;
+  base::IpAddress client{};  // the peer, or the client that a trusted proxy named
+  bool is_tls = false;
+  std::string_view sni{};  // lower case; empty without TLS or when the client sent none
+};
+
+}  // namespace sluice::route

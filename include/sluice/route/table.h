@@ -1,0 +1,49 @@
+// The rules of one listener, in the order in which they are tried.
+//
+// Built on the control thread, then constant and shared by all workers. The first rule whose
+// conditions all hold decides; when none does, the default rule.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sluice/config/model.h"
+#include "sluice/route/action.h"
+#include "sluice/route/condition.h"
+
+namespace sluice::route {
+
+struct Rule {
+  std::string name;            // "default" for the default rule
+  std::uint32_t priority = 0;  // 1..50000, lowest first; 0 for the default rule, as in ALB's log
+  std::vector<std::unique_ptr<Condition>> conditions;  // all must hold; none for the default rule
+  std::optional<Action> action;  // absent only in a default rule: 404 (Reason::no_rule)
+  config::TimeoutOverrides timeouts;
+  std::optional<std::uint64_t>
+      body_bytes;  // of the request; 0: unlimited; absent: the global limit
+};
+
+class Table {
+ public:
+  // Nothing, with all problems recorded, when any rule or the default action is wrong.
+  [[nodiscard]] static std::optional<Table> build(const config::Listener& listener,
+                                                  const GroupLookup& groups,
+                                                  config::Problems& problems);
+
+  // The rule that decides. Lives as long as the table.
+  [[nodiscard]] const Rule& match(const MatchInput& input) const;
+
+  // By priority; the default rule, which always exists, is the last.
+  [[nodiscard]] const std::vector<Rule>& rules() const { return rules_; }
+
+ private:
+  explicit Table(std::vector<Rule> rules) : rules_(std::move(rules)) {}
+
+  std::vector<Rule> rules_;
+};
+
+}  // namespace sluice::route

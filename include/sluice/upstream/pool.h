@@ -1,0 +1,117 @@
+// Connections of one worker to one target: idle ones kept for reuse, new ones dialled.
+//
+// Last in, first out: a small load keeps few connections warm and lets the rest expire. An idle
+// connection is watched; when the target closes it, or sends bytes nobody asked for (T7), it goes
+// at once. A connection is given back only when both messages ended cleanly; otherwise its lease
+// closes it. One thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sluice/config/model.h"
+#include "sluice/net/dial.h"
+#include "sluice/net/stream.h"
+#include "sluice/target/target.h"
+
+namespace sluice::upstream {
+
+struct GroupCells;
+class Pool;
+
+// One of the connections that a target has, over all workers, from its dial to its end.
+class ConnectionCount {
+ public:
+  // `max`: of the target, 0: unlimited. Not `is_counted` when that many are open.
+  ConnectionCount(std::shared_ptr<target::Target> target, std::uint32_t max);
+  ~ConnectionCount();
+  ConnectionCount(ConnectionCount&&) noexcept = default;
+  ConnectionCount& operator=(ConnectionCount&&) = delete;
+  [[nodiscard]] bool is_counted() const { return target_ != nullptr; }
+
+ private:
+  std::shared_ptr<target::Target> target_;
+};
+
+// An open connection to a target.
+class Connection {
+ public:
+  Connection(net::Loop& loop, GroupCells& cells, std::unique_ptr<net::Stream> stream,
+             std::shared_ptr<const net::ClientTlsContext> tls, ConnectionCount count);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  [[nodiscard]] net::Stream& stream() { return *stream_; }
+  [[nodiscard]] bool was_used() const { return exchanges_ > 0; }
+  [[nodiscard]] std::uint32_t exchanges() const { return exchanges_; }
+
+ private:
+  friend class Pool;
+  GroupCells& cells_;
+  ConnectionCount count_;
+  std::unique_ptr<net::Stream> stream_;
+  std::shared_ptr<const net::ClientTlsContext> tls_;  // that it was opened with
+  std::uint32_t exchanges_ = 0;
+  Pool* pool_ = nullptr;  // while idle
+  net::Deadline idle_deadline_;
+};
+
+struct Leased {
+  std::unique_ptr<Connection> connection;  // null on error
+  net::DialError error = net::DialError::none;
+  std::string error_text;
+  bool at_limit = false;  // the target has as many connections as it may; nothing was dialled
+};
+
+class Pool {
+ public:
+  Pool(net::Loop& loop, GroupCells& cells, std::shared_ptr<target::Target> target);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // `max_connections`: of the target over all workers; 0: unlimited.
+  void apply(const config::TargetPool& settings, std::uint32_t max_connections,
+             std::shared_ptr<const net::ClientTlsContext> tls);
+
+  [[nodiscard]] target::Target& target() { return *target_; }
+
+  // An idle connection, or null: then `connect`.
+  [[nodiscard]] std::unique_ptr<Connection> take_idle();
+  // A new connection, TLS included. `dialing` ends it from elsewhere.
+  [[nodiscard]] net::Task<Leased> connect(std::chrono::milliseconds connect_timeout,
+                                          std::chrono::milliseconds handshake_timeout,
+                                          net::Dialing& dialing);
+  // Both messages ended cleanly and no byte is left over.
+  void give_back(std::unique_ptr<Connection> connection);
+
+  // An idle connection is at hand, or one more may be opened.
+  [[nodiscard]] bool has_room() const;
+
+  void close_idle();
+  // Closes the one that has been idle for longest, if the target has as many connections as it may;
+  // false: there was nothing to close.
+  bool close_oldest_idle();
+  // The target has left its group: nothing is kept any more.
+  void retire();
+  [[nodiscard]] bool is_retired() const { return retired_; }
+
+ private:
+  friend class Connection;
+  void discard(Connection& connection);
+
+  net::Loop& loop_;
+  GroupCells& cells_;
+  std::shared_ptr<target::Target> target_;
+  config::TargetPool settings_;
+  std::uint32_t max_connections_ = 0;
+  std::shared_ptr<const net::ClientTlsContext> tls_;
+  std::vector<std::unique_ptr<Connection>> idle_;  // last used last
+  bool retired_ = false;
+};
+
+}  // namespace sluice::upstream

@@ -1,0 +1,271 @@
+#include "sluice/control/configurator.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "sluice/config/load.h"
+#include "sluice/observe/log.h"
+
+namespace sluice::control {
+
+using observe::Level;
+using observe::Metric;
+
+// A configuration that is not published yet, and everything that was opened for it. Closes by
+// itself when it goes.
+struct Configurator::Prepared {
+  std::shared_ptr<const proxy::Snapshot> snapshot;  // null: there are problems
+  TargetsPlan targets;
+  ListenerSockets::Plan sockets;
+  observe::OpenedLogFile access_log;             // null: off
+  observe::OpenedLogFile log;                    // never null once opened
+  std::shared_ptr<AdminServer::Acceptor> admin;  // null: none
+};
+
+namespace {
+
+std::int64_t unix_seconds(base::WallTime time) {
+  return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+// `error`: of opening a log's file, or empty.
+void add_error(config::Problems& problems, const config::Position& position, const char* path,
+               const std::string& error) {
+  if (!error.empty()) problems.error(position, path, "cannot open " + error);
+}
+
+// Whether the files of both logs could be opened.
+void check_logs(const config::Model& model, config::Problems& problems) {
+  const config::AccessLog& access_log = model.access_log;
+  if (!access_log.path.empty()) {
+    add_error(problems, access_log.position, "access_log.path",
+              observe::probe_log_file(access_log.path));
+  }
+  add_error(problems, model.log.position, "log.path", observe::probe_log_file(model.log.path));
+}
+
+// `running` listens there already, or is null.
+void check_admin(const config::Model& model, const AdminServer* running,
+                 config::Severity in_use_severity, config::Problems& problems) {
+  if (!model.admin.bind.has_value()) return;
+  std::string error;
+  bool in_use = false;
+  const std::optional<net::Endpoint> endpoint = net::resolve(*model.admin.bind, error);
+  if (endpoint.has_value()) {
+    if (running != nullptr && running->serves(*endpoint)) return;
+    error = net::probe_listen(*endpoint, in_use);
+  }
+  if (error.empty()) return;
+  problems.add({model.admin.bind->position, "admin.bind",
+                "cannot listen on " + model.admin.bind->text() + ": " + error,
+                in_use ? in_use_severity : config::Severity::error});
+}
+
+}  // namespace
+
+Configurator::Configurator(std::string path, Parts parts)
+    : Configurator(std::move(path), {}, std::move(parts)) {}
+
+Configurator::Configurator(std::string name, std::string text, Parts parts)
+    : path_(std::move(name)),
+      text_(std::move(text)),
+      parts_(std::move(parts)),
+      sockets_(std::exchange(parts_.passed_sockets, {}), parts_.worker_count) {}
+
+std::optional<config::Model> Configurator::load(config::Problems& problems) const {
+  // Errors or not: what was understood goes on, so that one pass finds the errors of every floor.
+  return text_.empty() ? config::read(path_, problems) : config::read_text(text_, path_, problems);
+}
+
+bool Configurator::start(config::Problems& problems, std::function<void()> done) {
+  return apply(problems, std::move(done));
+}
+
+void Configurator::reload(std::function<void(bool)> done) {
+  if (busy_) {
+    waiting_.push_back(std::move(done));
+    return;
+  }
+  busy_ = true;
+  observe::log(Level::info, "reload: reading " + path_);
+  config::Problems problems;
+  const bool applied = apply(problems, [this, done] { finished(true, done); });
+  for (const config::Problem& problem : problems.sorted()) {
+    const bool is_error = problem.severity == config::Severity::error;
+    observe::log(is_error ? Level::error : Level::warning, problem.text());
+  }
+  if (!applied) {
+    last_error_ = problems.sorted().empty() ? std::string() : problems.sorted().front().text();
+    observe::log(Level::error, "reload: failed; the former configuration stays in use");
+    finished(false, done);
+  }
+}
+
+void Configurator::finished(bool success, const std::function<void(bool)>& done) {
+  observe::Cells& cells = parts_.cells;
+  cells.gauge(Metric::config_last_reload_success).set(success ? 1 : 0);
+  if (success) {
+    last_error_.clear();
+    observe::log(Level::info, "reload: revision " + std::to_string(current_->revision) +
+                                  " serves on all workers");
+    ::malloc_trim(0);  // what the former configuration held goes back to the system
+  }
+  const std::string result = success ? "success" : "failure";
+  cells.counter(Metric::config_reloads_total, {result}).add();
+  Event event{.at = base::Wall::now(), .type = event_type::reload};
+  event.fields = {{"result", result}, {"revision", static_cast<std::int64_t>(current_->revision)}};
+  event.fields.emplace_back("error", success ? Event::Value(nullptr) : Event::Value(last_error_));
+  parts_.events.add(std::move(event));
+  busy_ = false;
+  if (done) done(success);
+  if (!waiting_.empty()) {
+    // The file may have changed since: one more reload answers all who asked.
+    std::vector<std::function<void(bool)>> waiting = std::exchange(waiting_, {});
+    reload([waiting](bool result) {
+      for (const auto& callback : waiting) {
+        if (callback) callback(result);
+      }
+    });
+  }
+}
+
+void Configurator::drain() {
+  waiting_.clear();
+  sockets_.release();
+}
+
+bool Configurator::apply(config::Problems& problems, std::function<void()> done) {
+  std::optional<config::Model> model = load(problems);
+  if (!model.has_value()) return false;
+  Prepared prepared = prepare(std::move(*model), problems);
+  if (prepared.snapshot == nullptr) return false;
+  open(prepared, problems);
+  if (problems.has_errors()) return false;
+  commit(prepared, std::move(done));
+  return true;
+}
+
+// The workers are threads of the start. Said with each reload, for as long as it is so.
+void Configurator::check_workers(const config::Model& model, config::Problems& problems) const {
+  const bool is_same = model.workers == configured_workers_ || model.workers == parts_.worker_count;
+  if (current_ == nullptr || is_same) return;
+  problems.warning(
+      model.workers_position, "workers",
+      "needs a restart; " + std::to_string(parts_.worker_count) + " workers go on until then");
+}
+
+// Finds every error there is; opens nothing that anybody would notice.
+Configurator::Prepared Configurator::prepare(config::Model model, config::Problems& problems) {
+  Prepared prepared;
+  check_workers(model, problems);
+  prepared.sockets = sockets_.plan(model, config::Severity::error, problems);
+  check_logs(model, problems);
+  check_admin(model, &parts_.admin, config::Severity::error, problems);
+  prepared.snapshot = proxy::build_snapshot(
+      std::move(model), current_.get(), targets_, ticket_keys_, problems,
+      [&](const proxy::Snapshot& built) { prepared.targets = Targets::prepare(built, problems); });
+  return prepared;
+}
+
+// After `prepare` found no error: what fails now was taken away from us in between.
+void Configurator::open(Prepared& prepared, config::Problems& problems) const {
+  const config::Model& model = prepared.snapshot->model;
+  std::string error;
+  if (!model.access_log.path.empty()) {
+    prepared.access_log = observe::open_log_file(model.access_log.path, error);
+    add_error(problems, model.access_log.position, "access_log.path", error);
+  }
+  prepared.log = observe::open_log_file(model.log.path, error);
+  add_error(problems, model.log.position, "log.path", error);
+  if (model.admin.bind.has_value()) {
+    const std::optional<net::Endpoint> endpoint = net::resolve(*model.admin.bind, error);
+    if (endpoint.has_value()) prepared.admin = parts_.admin.open(*endpoint, error);
+    if (prepared.admin == nullptr) {
+      problems.error(model.admin.bind->position, "admin.bind",
+                     "cannot listen on " + model.admin.bind->text() + ": " + error);
+    }
+  }
+  sockets_.open(prepared.sockets, problems);
+}
+
+// Nothing here can fail.
+void Configurator::commit(Prepared& prepared, std::function<void()> done) {
+  if (current_ == nullptr) configured_workers_ = prepared.snapshot->model.workers;
+  use_services(prepared);
+  for (const ListenerSockets::Listener& listener : prepared.sockets.listeners) {
+    if (listener.source == ListenerSockets::Source::kept) continue;
+    observe::log(Level::info,
+                 "listener " + listener.name + ": listening on " + listener.endpoint.text());
+  }
+  std::vector<ListenerSockets::Shared> unused = sockets_.commit(prepared.sockets);
+  parts_.targets.apply(prepared.targets);
+  publish(prepared, [this, revision = prepared.snapshot->revision, unused = std::move(unused),
+                     done = std::move(done)] {
+    for (const ListenerSockets::Shared& socket : unused) net::stop_listening(socket->get());
+    parts_.targets.in_force(revision);
+    done();
+  });
+}
+
+void Configurator::use_services(const Prepared& prepared) {
+  const config::Model& model = prepared.snapshot->model;
+  observe::use_log(model.log, prepared.log);
+  parts_.access_log.use(model.access_log, prepared.access_log);
+  const std::optional<net::Endpoint> former = parts_.admin.bound();
+  if (prepared.admin != nullptr) {
+    parts_.admin.use(prepared.admin);
+  } else {
+    parts_.admin.close();
+  }
+  const std::optional<net::Endpoint> now = parts_.admin.bound();
+  if (now.has_value() && now != former) {
+    observe::log(Level::info, "admin: listening on " + now->text());
+  }
+}
+
+void Configurator::publish(Prepared& prepared, std::function<void()> done) {
+  current_ = prepared.snapshot;
+  auto remaining = std::make_shared<std::size_t>(parts_.worker_count);
+  const auto one_done = [this, remaining, done = std::move(done)] {
+    if (--*remaining > 0) return;
+    parts_.cells.gauge(Metric::config_revision).set(static_cast<std::int64_t>(current_->revision));
+    parts_.cells.gauge(Metric::config_last_reload_timestamp_seconds)
+        .set(unix_seconds(current_->built_at));
+    done();
+  };
+  for (std::size_t worker = 0; worker < parts_.worker_count; ++worker) {
+    // A std::function must be copyable, descriptors are not: they travel behind a pointer.
+    auto sockets = std::make_shared<std::vector<proxy::NewSocket>>();
+    for (ListenerSockets::Listener& listener : prepared.sockets.listeners) {
+      if (listener.source == ListenerSockets::Source::kept) continue;
+      sockets->push_back({listener.name, std::move(listener.sockets[worker])});
+    }
+    parts_.post(worker,
+                [snapshot = prepared.snapshot, sockets, replaced = prepared.sockets.replaced,
+                 one_done, &context = parts_.context](proxy::Worker& on) {
+                  on.apply(snapshot, std::move(*sockets), replaced);
+                  boost::asio::post(context, one_done);
+                });
+  }
+}
+
+void check(const std::string& path, config::Problems& problems) {
+  std::optional<config::Model> model = config::read(path, problems);
+  if (!model.has_value()) return;
+  const ListenerSockets nothing_bound({}, 0);
+  (void)nothing_bound.plan(*model, config::Severity::warning, problems);
+  check_logs(*model, problems);
+  check_admin(*model, nullptr, config::Severity::warning, problems);
+  target::Registry targets;
+  net::TicketKeys ticket_keys;
+  (void)proxy::build_snapshot(
+      std::move(*model), nullptr, targets, ticket_keys, problems,
+      [&](const proxy::Snapshot& built) { (void)Targets::prepare(built, problems); });
+}
+
+}  // namespace sluice::control

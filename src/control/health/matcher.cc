@@ -1,0 +1,58 @@
+#include "control/health/matcher.h"
+
+#include <algorithm>
+
+#include "sluice/base/text.h"
+
+namespace sluice::control::health {
+
+namespace {
+
+std::optional<std::uint16_t> parse_code(std::string_view text) {
+  const auto code = base::parse_decimal(base::trim(text));
+  if (!code || *code < StatusMatcher::least || *code > StatusMatcher::most) return std::nullopt;
+  return static_cast<std::uint16_t>(*code);
+}
+
+}  // namespace
+
+std::optional<StatusMatcher::Range> StatusMatcher::parse_range(std::string_view text) {
+  const std::size_t dash = text.find('-');
+  const auto first = parse_code(text.substr(0, dash));
+  const auto last = dash == std::string_view::npos ? first : parse_code(text.substr(dash + 1));
+  if (!first || !last || *first > *last) return std::nullopt;
+  return Range{*first, *last};
+}
+
+std::optional<StatusMatcher> StatusMatcher::parse(std::string_view text) {
+  StatusMatcher matcher;
+  matcher.ranges_.clear();
+  for (;;) {
+    const std::size_t comma = text.find(',');
+    const auto range = parse_range(text.substr(0, comma));
+    if (!range) return std::nullopt;
+    matcher.ranges_.push_back(*range);
+    if (comma == std::string_view::npos) return matcher;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+bool StatusMatcher::matches(std::uint16_t status) const {
+  return std::ranges::any_of(ranges_, [status](const Range& range) {
+    return range.first <= status && status <= range.last;
+  });
+}
+
+std::string StatusMatcher::text() const {
+  std::string out;
+  for (const Range& range : ranges_) {
+    if (!out.empty()) out += ',';
+    base::append_decimal(out, range.first);
+    if (range.last == range.first) continue;
+    out += '-';
+    base::append_decimal(out, range.last);
+  }
+  return out;
+}
+
+}  // namespace sluice::control::health

@@ -1,0 +1,36 @@
+// Which status codes of an answer are a pass: `200`, `200,202`, `200-299`, or a list of these.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::control::health {
+
+class StatusMatcher {
+ public:
+  static constexpr std::uint16_t least = 200;
+  static constexpr std::uint16_t most = 599;
+
+  StatusMatcher() = default;  // 200 alone
+
+  // Codes and ranges between commas, of 200 to 599; spaces around each are allowed. Nothing when
+  // one does not fit.
+  [[nodiscard]] static std::optional<StatusMatcher> parse(std::string_view text);
+
+  [[nodiscard]] bool matches(std::uint16_t status) const;
+  [[nodiscard]] std::string text() const;  // "200,202-299"
+
+ private:
+  struct Range {
+    std::uint16_t first;
+    std::uint16_t last;
+  };
+  static std::optional<Range> parse_range(std::string_view text);
+
+  std::vector<Range> ranges_{{200, 200}};
+};
+
+}  // namespace sluice::control::health

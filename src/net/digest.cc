@@ -1,0 +1,22 @@
+#include "sluice/net/digest.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+
+namespace sluice::net {
+
+std::string sec_websocket_accept(std::string_view key) {
+  std::string text(key);
+  text += "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";  // RFC 6455 1.3
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned size = 0;
+  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1) {
+    return {};
+  }
+  std::array<unsigned char, 32> base64;  // 28 and a final NUL
+  const int length = EVP_EncodeBlock(base64.data(), digest.data(), static_cast<int>(size));
+  return {base64.begin(), base64.begin() + length};
+}
+
+}  // namespace sluice::net

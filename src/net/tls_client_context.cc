@@ -1,0 +1,154 @@
+// The client's side: TLS towards targets.
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "net/tls_certificate.h"
+#include "net/tls_file.h"
+#include "net/tls_fingerprint.h"
+#include "net/tls_names.h"
+#include "net/tls_openssl.h"
+#include "net/tls_settings.h"
+#include "sluice/base/cidr.h"
+
+namespace sluice::net {
+namespace {
+
+constexpr std::string_view http1_protocols{"\x08http/1.1"};
+
+class Loader {
+ public:
+  Loader(const config::ClientTls& settings, Fingerprint& fingerprint, config::Problems& problems)
+      : settings_(settings), fingerprint_(fingerprint), problems_(problems) {}
+
+  // Both checks are made whatever the first one says: all problems are reported at once.
+  [[nodiscard]] bool load(SSL_CTX& context) {
+    fingerprint_.add("client");
+    fingerprint_.add(settings_.verify ? "verify" : "trust");
+    fingerprint_.add(settings_.server_name);
+    fingerprint_.add(settings_.ca);
+    const bool is_name_good = check_server_name();
+    const bool has_trust = !settings_.verify || load_trust(context);
+    return is_name_good && has_trust;
+  }
+
+ private:
+  bool check_server_name() {
+    const std::string& name = settings_.server_name;
+    if (name.empty() || is_host_name(name) || base::IpAddress::parse(name)) return true;
+    return error("server_name", "'" + name + "' is neither a host name nor an IP address");
+  }
+
+  bool load_trust(SSL_CTX& context) {
+    SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, nullptr);
+    if (!settings_.ca.empty()) return load_bundle(context);
+    // The directory is read certificate by certificate when a target presents one, the file at
+    // once. SSL_CERT_FILE and SSL_CERT_DIR in the environment name others.
+    if (SSL_CTX_set_default_verify_paths(&context) == 1) return true;
+    return error("ca",
+                 "the system's certificate authorities cannot be loaded: " + tls_error_text());
+  }
+
+  bool load_bundle(SSL_CTX& context) {
+    TlsFile file;
+    file.read(settings_.ca);
+    fingerprint_.add(file.bytes);
+    if (!file.error.empty())
+      return error("ca", "cannot read '" + settings_.ca + "': " + file.error);
+    const BioPointer pem = file.open();
+    const X509StackPointer authorities = pem ? read_certificates(*pem) : nullptr;
+    if (!authorities)
+      return error("ca", "a certificate in '" + settings_.ca + "' is damaged: " + tls_error_text());
+    if (sk_X509_num(authorities.get()) == 0) {
+      return error("ca", "'" + settings_.ca + "' is not PEM or holds no certificate");
+    }
+    X509_STORE* const store = SSL_CTX_get_cert_store(&context);
+    for (int i = 0; i < sk_X509_num(authorities.get()); ++i) {
+      if (X509_STORE_add_cert(store, sk_X509_value(authorities.get(), i)) != 1) {
+        return error("ca", "'" + settings_.ca + "' cannot be used: " + tls_error_text());
+      }
+    }
+    // What the operator lists is trusted, be it an intermediate or a target's own certificate.
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(&context), X509_V_FLAG_PARTIAL_CHAIN);
+    return true;
+  }
+
+  bool error(std::string_view key, std::string what) {
+    problems_.error(settings_.position, "tls." + std::string(key), std::move(what));
+    return false;
+  }
+
+  const config::ClientTls& settings_;
+  Fingerprint& fingerprint_;
+  config::Problems& problems_;
+};
+
+// Ciphers and groups stay OpenSSL's defaults: what a target of 2012 speaks is still better than
+// plain text.
+bool use_client_settings(SSL_CTX& context) {
+  return use_common_settings(context, config::TlsVersion::tls1_2) &&
+         // Here 0 is success.
+         SSL_CTX_set_alpn_protos(&context,
+                                 reinterpret_cast<const unsigned char*>(http1_protocols.data()),
+                                 static_cast<unsigned int>(http1_protocols.size())) == 0;
+}
+
+// A host that is neither name nor address (the path of a Unix socket) matches no certificate. It
+// must not reach SSL_set1_host, for which an empty name means "any".
+constexpr const char* unmatchable_name = "nothing-to-verify.invalid";
+
+bool expect_name(SSL& session, const std::string& name) {
+  if (const std::optional<base::IpAddress> address = base::IpAddress::parse(name)) {
+    return X509_VERIFY_PARAM_set1_ip(SSL_get0_param(&session), address->bytes().data(),
+                                     address->bytes().size()) == 1;
+  }
+  SSL_set_hostflags(&session, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return SSL_set1_host(&session, is_host_name(name) ? name.c_str() : unmatchable_name) == 1;
+}
+
+}  // namespace
+
+struct ClientTlsContext::Impl {
+  SslContextPointer context;
+  std::string server_name;
+  bool verify = true;
+};
+
+ClientTlsContext::ClientTlsContext() : impl_(std::make_unique<Impl>()) {}
+ClientTlsContext::~ClientTlsContext() = default;
+
+std::shared_ptr<const ClientTlsContext> ClientTlsContext::load(const config::ClientTls& settings,
+                                                               config::Problems& problems) {
+  ERR_clear_error();
+  Fingerprint fingerprint;
+  SslContextPointer context(SSL_CTX_new(TLS_client_method()));
+  if (!context || !use_client_settings(*context)) {
+    problems.error(settings.position, "tls", "OpenSSL cannot make a context: " + tls_error_text());
+    return nullptr;
+  }
+  if (!Loader(settings, fingerprint, problems).load(*context)) return nullptr;
+
+  const std::shared_ptr<ClientTlsContext> loaded(new ClientTlsContext);
+  loaded->fingerprint_ = fingerprint.finish();
+  loaded->impl_->context = std::move(context);
+  loaded->impl_->server_name = settings.server_name;
+  loaded->impl_->verify = settings.verify;
+  return loaded;
+}
+
+SslPointer ClientTlsContext::new_session(const std::string& host) const {
+  SslPointer session(SSL_new(impl_->context.get()));
+  if (!session) return nullptr;
+  SSL_set_connect_state(session.get());
+  std::string name = impl_->server_name.empty() ? host : impl_->server_name;
+  if (name.ends_with('.'))
+    name.pop_back();  // "example.com." means the same, certificates say it without
+  // An address is no server name (RFC 6066 3).
+  if (is_host_name(name) && SSL_set_tlsext_host_name(session.get(), name.c_str()) != 1)
+    return nullptr;
+  if (impl_->verify && !expect_name(*session, name)) return nullptr;
+  return session;
+}
+
+}  // namespace sluice::net

@@ -1,0 +1,197 @@
+#include "sluice/proxy/exchange.h"
+
+#include <variant>
+
+#include "proxy/forward.h"
+#include "proxy/headers.h"
+#include "proxy/hedge.h"
+#include "proxy/record.h"
+#include "proxy/reply.h"
+
+namespace sluice::proxy {
+
+using observe::Reason;
+
+namespace {
+
+// Limits and refusals that can be known from the head alone.
+Reason admit(const Exchange& exchange) {
+  const http::RequestHead& request = exchange.request;
+  if (exchange.body_limit != 0 && request.framing == http::Framing::length &&
+      request.content_length > exchange.body_limit) {
+    return Reason::body_too_large;
+  }
+  return Reason::none;
+}
+
+void route(Exchange& exchange) {
+  const route::Table& table = exchange.listener->settings->table;
+  const route::MatchInput input{.head = exchange.request,
+                                .client = exchange.client,
+                                .is_tls = exchange.connection->is_tls(),
+                                .sni = exchange.connection->sni()};
+  const route::Rule& rule = table.match(input);
+  const auto index = static_cast<std::size_t>(&rule - table.rules().data());
+  exchange.rule = &exchange.listener->rules[index];
+  exchange.body_limit = rule.body_bytes.value_or(exchange.model().limits.body_bytes);
+}
+
+net::Task<After> act(Exchange& exchange) {
+  const std::optional<route::Action>& action = exchange.rule->rule->action;
+  if (!action.has_value()) co_return co_await fail(exchange, Reason::no_rule);
+  if (const auto* to = std::get_if<route::Forward>(&*action)) {
+    exchange.group = exchange.view->groups[to->group].get();
+    exchange.group_settings = exchange.view->snapshot->groups[to->group].get();
+    exchange.timeouts = effective_timeouts(exchange);
+    co_return co_await forward(exchange);
+  }
+  if (const auto* to = std::get_if<route::Redirect>(&*action)) {
+    co_return co_await redirect(exchange, *to);
+  }
+  co_return co_await respond(exchange, std::get<route::FixedResponse>(*action));
+}
+
+// What this exchange used of the received bytes goes; what is left begins the next request.
+void consume_request(Exchange& exchange) {
+  net::Buffer& received = exchange.connection->received;
+  std::size_t used = exchange.request_head_bytes;
+  if (exchange.request_body.has_value()) {
+    used += exchange.request_body->head_buffer_used();
+  }
+  received.consume(std::min(used, received.unread().size()));
+  if (exchange.request_body.has_value() && received.is_empty()) {
+    net::Buffer rest = exchange.request_body->take_buffer();
+    if (rest.has_memory()) received = std::move(rest);
+  }
+}
+
+}  // namespace
+
+net::Task<After> run(Exchange& exchange, Reason defect) {
+  exchange.head_complete_at = base::Steady::now();
+  exchange.wall = exchange.worker().loop().clock.wall();
+  exchange.request_understood = defect == Reason::none;
+  identify_client(exchange);
+  identify_request(exchange);
+
+  After after = After::close;
+  if (defect != Reason::none) {
+    after = co_await fail(exchange, defect);
+  } else {
+    // What follows may be meant for the other protocol: refused or ignored, it must not be read as
+    // a request (T6).
+    if (exchange.request.wants_upgrade) exchange.request.persistent = false;
+    route(exchange);
+    begin_request_body(exchange);
+    const Reason refused = admit(exchange);
+    if (refused != Reason::none) {
+      after = co_await fail(exchange, refused);
+    } else {
+      after = co_await act(exchange);
+    }
+  }
+  record(exchange);  // before the bytes go that the request's head points to
+  consume_request(exchange);
+  co_return after;
+}
+
+Exchange::Exchange() = default;
+Exchange::~Exchange() = default;
+
+void Exchange::begin(Connection& of, base::SteadyTime first_byte) {
+  connection = &of;
+  view = of.slot().view;
+  listener = of.slot().listener;
+  first_byte_at = first_byte;
+}
+
+void Exchange::clear() {
+  connection = nullptr;
+  listener = nullptr;
+  request.clear();
+  request_head_bytes = 0;
+  request_understood = false;
+  client_text.clear();
+  peer_is_trusted = false;
+  rule = nullptr;
+  group = nullptr;
+  group_settings = nullptr;
+  request_body.reset();
+  body_limit = 0;
+  upgrade = Upgrade::none;
+  kept_head.reset();
+  request_id = {};
+  pump = Pump::unused;
+  request_sent_whole = false;
+  stop_pump = false;
+  pump_failure = Reason::none;
+  continue_sent = false;
+  replay.pieces.clear();
+  replay.bytes = 0;
+  replay.is_kept = replay.is_used = false;
+  hedge.reset();
+  target.reset();
+  reservation.release();
+  pool.reset();
+  answer.clear();
+  target_status = 0;
+  tries = 0;
+  reused_connection = false;
+  is_probe = false;
+  tried_count = 0;
+  client_left = false;
+  ended_with_request.reset();
+  total_expired = false;
+  try_expired = false;
+  deregistered = false;
+  total_deadline.reset();
+  try_deadline.reset();
+  set_cookie.clear();
+  informational_sent = false;
+  head_buffer.release();
+  answer_begun = false;
+  answer_in_one_write = false;
+  keep_connection = false;
+  status = 0;
+  reason = Reason::none;
+  received_bytes = 0;
+  sent_bytes = 0;
+  first_byte_at = head_complete_at = connect_began_at = connected_at = {};
+  request_sent_at = answer_head_at = answer_sent_at = {};
+  // Last: it may be the last to hold the group, whose cells the pool and its connections count in.
+  view.reset();
+}
+
+void begin_request_body(Exchange& exchange) {
+  const config::Limits& limits = exchange.model().limits;
+  const base::Bytes received = exchange.connection->received.unread();
+  exchange.request_body.emplace(exchange.connection->stream());
+  exchange.request_body->begin(exchange.request.framing, exchange.request.content_length,
+                               {.chunk_extension_bytes = limits.chunk_extension_bytes,
+                                .trailer_bytes = limits.trailer_bytes},
+                               received.subspan(exchange.request_head_bytes));
+}
+
+void set_end(Exchange& exchange, Reason reason) {
+  // Whatever broke while we cut connections at the end of a drain, we broke it.
+  exchange.reason = exchange.worker().is_cutting() ? Reason::shutdown_deadline : reason;
+}
+
+EffectiveTimeouts effective_timeouts(const Exchange& exchange) {
+  const config::Timeouts& global = exchange.model().timeouts;
+  const config::TimeoutOverrides& rule = exchange.rule->rule->timeouts;
+  const config::TimeoutOverrides& group = exchange.group_settings->timeouts;
+  const auto choose = [&](std::optional<config::Milliseconds> config::TimeoutOverrides::* member,
+                          config::Milliseconds fallback) {
+    if ((rule.*member).has_value()) return *(rule.*member);
+    return (group.*member).value_or(fallback);
+  };
+  using Overrides = config::TimeoutOverrides;
+  return {.connect = choose(&Overrides::connect, global.connect),
+          .response_header = choose(&Overrides::response_header, global.response_header),
+          .target_idle = choose(&Overrides::target_idle, global.target_idle),
+          .per_try = choose(&Overrides::per_try, global.per_try),
+          .total = choose(&Overrides::total, global.total)};
+}
+
+}  // namespace sluice::proxy

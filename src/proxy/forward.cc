@@ -1,0 +1,151 @@
+#include "proxy/forward.h"
+
+#include "proxy/choose_target.h"
+#include "proxy/hedge.h"
+#include "proxy/interrupt.h"
+#include "proxy/relay_answer.h"
+#include "proxy/replay.h"
+#include "proxy/reply.h"
+#include "proxy/request_pump.h"
+#include "proxy/retry.h"
+#include "proxy/target_try.h"
+#include "proxy/tunnel.h"
+#include "proxy/upgrade.h"
+
+namespace sluice::proxy {
+
+namespace {
+
+using observe::Reason;
+
+// A kept connection had died of old age: once more, on a new one.
+net::Task<Reason> try_afresh(Exchange& exchange, Reason reason) {
+  exchange.group->count_retry(observe::text(reason));
+  co_await abandon_try(exchange);
+  rewind_request(exchange);
+  const Reason again = co_await try_target(exchange, true);
+  co_return again;
+}
+
+// The hedge beside the try has answered, or the try's own end stands.
+net::Task<Reason> settle_hedge(Exchange& exchange, Reason reason) {
+  const bool hedge_answered = co_await end_hedge(exchange, reason);
+  if (hedge_answered || reason == Reason::none) co_return Reason::none;
+  // The wait for the hedge may have ended with the exchange.
+  const Reason ended = end_of_all_tries(exchange);
+  co_return ended != Reason::none ? ended : reason;
+}
+
+// The next target after a try that failed, or was answered with a status that is tried again
+// (`reason` is none). Such an answer is passed on when no other target takes the request at once; a
+// failed try is given up first, for its target has other work. False: the try was the last.
+net::Task<bool> go_elsewhere(Exchange& exchange, const StickySession& session, Reason reason) {
+  upstream::Group& group = *exchange.group;
+  if (!group.retry_budget().take_retry()) {
+    group.cells().budget_exhausted.add();
+    co_return false;
+  }
+  const bool has_failed = reason != Reason::none;
+  if (has_failed) {
+    co_await abandon_try(exchange);
+    exchange.reservation.release();
+  }
+  Reason next = choose_at_once(exchange, session);
+  if (has_failed && next == Reason::target_queue_full) {
+    next = co_await wait_for_target(exchange, session);
+  }
+  if (next != Reason::none) {
+    group.retry_budget().give_back();
+    co_return false;
+  }
+  group.count_retry(has_failed ? observe::text(reason) : "status");
+  co_await abandon_try(exchange);
+  rewind_request(exchange);
+  co_return true;
+}
+
+// Another worker was quicker to open the last connection that the target may have: back to the
+// queue, as if it had not been chosen.
+net::Task<Reason> choose_again(Exchange& exchange, const StickySession& session) {
+  report_try(exchange, Reason::target_queue_full);  // frees a probe; says nothing else
+  forget_tried(exchange, exchange.pool->target());
+  exchange.reservation.release();
+  Reason reason = choose_at_once(exchange, session);
+  if (reason == Reason::target_queue_full) reason = co_await wait_for_target(exchange, session);
+  co_return reason;
+}
+
+// Tries targets until one answers, nothing may be tried any more, or the exchange has to end.
+net::Task<Reason> obtain_answer(Exchange& exchange, const StickySession& session) {
+  exchange.group->retry_budget().add_request();
+  Reason reason = choose_at_once(exchange, session);
+  if (reason == Reason::target_queue_full) reason = co_await wait_for_target(exchange, session);
+  while (reason == Reason::none) {
+    begin_hedge(exchange, session);
+    reason = co_await try_target(exchange, false);
+    if (died_of_old_age(exchange, reason)) reason = co_await try_afresh(exchange, reason);
+    if (exchange.hedge != nullptr) reason = co_await settle_hedge(exchange, reason);
+    if (reason == Reason::target_queue_full) {
+      reason = co_await choose_again(exchange, session);
+      continue;
+    }
+    report_try(exchange, reason);
+    if (!may_try_again(exchange, reason)) co_return reason;
+    const bool moved = co_await go_elsewhere(exchange, session, reason);
+    if (!moved) {
+      const Reason ended = end_of_all_tries(exchange);
+      co_return ended != Reason::none ? ended : reason;
+    }
+    reason = Reason::none;
+  }
+  co_return reason;
+}
+
+// A target that breaks its answers off is not well, though their heads came.
+void report_relay(Exchange& exchange, Reason reason) {
+  if (reason != Reason::target_body_cut && reason != Reason::target_body_timeout &&
+      reason != Reason::target_body_malformed) {
+    return;
+  }
+  exchange.group->state().report(exchange.pool->target(), target::Outcome::failure, false,
+                                 exchange.worker().loop().clock.now());
+}
+
+}  // namespace
+
+net::Task<After> forward(Exchange& exchange) {
+  Reason reason = judge_upgrade(exchange);
+  if (reason != Reason::none) co_return co_await fail(exchange, reason);
+  begin_total_deadline(exchange);
+  const StickySession session = find_session(exchange);
+  reason = co_await obtain_answer(exchange, session);
+  if (reason == Reason::none) {
+    const target::Target& target = exchange.pool->target();
+    const auto result = session_result(exchange, session, target);
+    if (result.has_value()) exchange.group->count_session(*result);
+    exchange.set_cookie = set_cookie_for(exchange, session, target);
+    if (exchange.answer.status == 101) co_return co_await run_tunnel(exchange);
+    watch_client(exchange);
+    reason = co_await relay_answer(exchange);
+    unwatch_client(exchange);
+    report_relay(exchange, reason);
+  }
+  if (exchange.target.has_value()) {
+    if (exchange.pump == Exchange::Pump::running) co_await end_pump(exchange);
+    unwatch_client(exchange);
+    count_try(exchange, *exchange.target, exchange.target_status);
+  }
+  if (reason != Reason::none) {
+    exchange.target.reset();
+    exchange.reservation.release();
+    co_return co_await fail(exchange, reason);
+  }
+  const bool may_keep = exchange.answer.persistent && exchange.group->may_keep_connection();
+  exchange.target->finish(*exchange.pool, exchange.request_sent_whole, may_keep);
+  exchange.target.reset();
+  exchange.reservation.release();
+  if (!exchange.request_body->is_finished()) exchange.keep_connection = false;
+  co_return exchange.keep_connection ? After::keep : After::close;
+}
+
+}  // namespace sluice::proxy

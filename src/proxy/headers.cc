@@ -1,0 +1,342 @@
+#include "proxy/headers.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "sluice/base/text.h"
+#include "sluice/http/h1_writer.h"
+
+namespace sluice::proxy {
+
+namespace {
+
+using http::Field;
+using http::FieldName;
+
+constexpr std::size_t longest_request_id = 128;
+constexpr std::string_view upgrade_fields = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+constexpr std::string_view hex_digits = "0123456789abcdef";
+
+constexpr auto hex_pairs = [] {
+  std::array<char, 512> pairs{};
+  for (std::size_t i = 0; i < 256; ++i) {
+    pairs[2 * i] = hex_digits[i >> 4];
+    pairs[2 * i + 1] = hex_digits[i & 0xf];
+  }
+  return pairs;
+}();
+
+// 16 characters; the order of the bytes does not matter for random values.
+void put_hex(std::uint64_t value, char* out) {
+  for (std::size_t i = 0; i < 8; ++i) {
+    std::memcpy(out + 2 * i, hex_pairs.data() + 2 * (value & 0xff), 2);
+    value >>= 8;
+  }
+}
+
+bool is_trusted(const Snapshot& snapshot, const base::IpAddress& address) {
+  return std::ranges::any_of(snapshot.trusted_proxies,
+                             [&](const base::Cidr& range) { return range.contains(address); });
+}
+
+// Fields named in Connection, besides the options that we understand (RFC 9110 7.6.1).
+class Nominations {
+ public:
+  explicit Nominations(const http::Fields& fields) {
+    for (const Field& field : fields) {
+      if (field.known != FieldName::connection) continue;
+      http::for_each_element(field.value, [this](std::string_view element) {
+        if (base::equals_ignoring_case(element, "close") ||
+            base::equals_ignoring_case(element, "keep-alive")) {
+          return;
+        }
+        any_ = true;
+      });
+    }
+    fields_ = &fields;
+  }
+
+  [[nodiscard]] bool has(const Field& field) const {
+    if (!any_) return false;
+    bool found = false;
+    for (const Field& connection : *fields_) {
+      if (connection.known != FieldName::connection) continue;
+      http::for_each_element(connection.value, [&](std::string_view element) {
+        if (base::equals_ignoring_case(element, field.name)) found = true;
+      });
+    }
+    return found && !http::is_protected_from_nomination(field.name);
+  }
+
+ private:
+  const http::Fields* fields_ = nullptr;
+  bool any_ = false;
+};
+
+bool is_hop_by_hop_for_us(FieldName name) {
+  return http::is_hop_by_hop(name) || name == FieldName::expect;
+}
+
+// version-traceid-parentid-flags, lower-case hex, ids not all zero (W3C Trace Context 3.2).
+bool is_valid_traceparent(std::string_view value) {
+  if (value.size() != 55 || !value.starts_with("00-")) return false;
+  for (std::size_t i = 3; i < value.size(); ++i) {
+    const bool dash = i == 35 || i == 52;
+    if (dash ? value[i] != '-' : hex_digits.find(value[i]) == std::string_view::npos) return false;
+  }
+  return value.substr(3, 32).find_first_not_of('0') != std::string_view::npos &&
+         value.substr(36, 16).find_first_not_of('0') != std::string_view::npos;
+}
+
+// The same trace with a parent id of ours; a trace of our own when the client brought none.
+void write_traceparent(Exchange& exchange, http::H1Writer& writer, std::string_view received) {
+  Random& random = exchange.worker().random();
+  std::array<char, 48> fresh;
+  put_hex(random.next(), fresh.data());
+  put_hex(random.next() | 1, fresh.data() + 16);  // never all zero
+  put_hex(random.next() | 1, fresh.data() + 32);
+  const bool continued = is_valid_traceparent(received);
+  std::array<char, 55> value;
+  std::memcpy(value.data(), "00-", 3);
+  std::memcpy(value.data() + 3, continued ? received.data() + 3 : fresh.data(), 32);
+  value[35] = '-';
+  std::memcpy(value.data() + 36, fresh.data() + 32, 16);
+  std::memcpy(value.data() + 52, continued ? received.data() + 52 : "-00", 3);
+  writer.trusted_field("traceparent", {value.data(), value.size()});
+}
+
+void write_forwarded_for(const Exchange& exchange, http::H1Writer& writer) {
+  const config::Forwarding& settings = exchange.model().forwarding;
+  if (settings.forwarded_for != config::ForwardedFor::append) return;  // preserve, remove: not ours
+  writer.trusted_text("X-Forwarded-For: ");
+  if (exchange.peer_is_trusted) {
+    for (const Field& field : exchange.request.fields) {
+      if (field.known != FieldName::x_forwarded_for || field.value.empty()) continue;
+      writer.trusted_text(field.value);
+      writer.trusted_text(", ");
+    }
+  }
+  const std::string& address = exchange.connection->peer_address();
+  const bool is_v6 = address.find(':') != std::string::npos;
+  if (settings.client_port) {
+    if (is_v6) writer.trusted_text("[");
+    writer.trusted_text(address);
+    writer.trusted_text(is_v6 ? "]:" : ":");
+    writer.number(exchange.connection->peer().port());
+  } else {
+    writer.trusted_text(address);
+  }
+  writer.end_field();
+}
+
+// The value that arrived when it came from a peer we trust, else our own.
+void write_forwarded_facts(const Exchange& exchange, http::H1Writer& writer) {
+  if (!exchange.peer_is_trusted) {
+    writer.trusted_text(exchange.listener->settings->forwarded_facts);
+    return;
+  }
+  const http::Fields& fields = exchange.request.fields;
+  const std::string_view protocol = fields.value(FieldName::x_forwarded_proto);
+  writer.trusted_field("X-Forwarded-Proto", protocol.empty() ? exchange.scheme() : protocol);
+  const std::string_view port = fields.value(FieldName::x_forwarded_port);
+  if (port.empty()) {
+    writer.field("X-Forwarded-Port", exchange.listener->settings->endpoint.port());
+  } else {
+    writer.trusted_field("X-Forwarded-Port", port);
+  }
+}
+
+// Whether a field of the request goes on to the target as it is; the rest is written by us or
+// dropped.
+bool passes_to_target(const Exchange& exchange, const Field& field,
+                      const Nominations& nominations) {
+  switch (field.known) {
+    case FieldName::host:
+    case FieldName::x_request_id:
+    case FieldName::x_forwarded_proto:
+    case FieldName::x_forwarded_port:
+    case FieldName::traceparent: return false;
+    case FieldName::x_forwarded_for:
+      return exchange.model().forwarding.forwarded_for == config::ForwardedFor::preserve;
+    case FieldName::forwarded:
+    case FieldName::x_forwarded_host:
+    case FieldName::x_real_ip: return exchange.peer_is_trusted;
+    case FieldName::tracestate:
+      return is_valid_traceparent(exchange.request.fields.value(FieldName::traceparent));
+    case FieldName::trailer: return !exchange.model().forwarding.trailers.empty();
+    case FieldName::content_length: return exchange.request.framing == http::Framing::length;
+    case FieldName::other:
+      return !http::is_alias_of_protected(field.name) && !nominations.has(field);
+    default: return !is_hop_by_hop_for_us(field.known) && !nominations.has(field);
+  }
+}
+
+void put_request_head(Exchange& exchange, http::H1Writer& writer) {
+  const http::RequestHead& request = exchange.request;
+  const config::Forwarding& settings = exchange.model().forwarding;
+  writer.request_line(request.method_text, request.path, request.query, request.has_query);
+  const Nominations nominations(request.fields);
+  const std::string_view host = request.host.empty() || !settings.preserve_host
+                                    ? std::string_view(exchange.pool->target().id())
+                                    : request.host;
+  if (request.fields.find(FieldName::host) == nullptr) writer.trusted_field("Host", host);
+  for (const Field& field : request.fields) {
+    if (field.known == FieldName::host) {
+      writer.trusted_field(field.name, host);
+    } else if (passes_to_target(exchange, field, nominations)) {
+      writer.trusted_field(field.name, field.value);
+    }
+  }
+  write_forwarded_for(exchange, writer);
+  write_forwarded_facts(exchange, writer);
+  writer.trusted_field("X-Request-Id", exchange.request_id);
+  write_traceparent(exchange, writer, request.fields.value(FieldName::traceparent));
+  if (settings.via)
+    writer.trusted_field("Via", request.minor_version == 0 ? "1.0 sluice" : "1.1 sluice");
+  if (request.framing == http::Framing::chunked) {
+    writer.trusted_field("Transfer-Encoding", "chunked");
+  }
+  if (exchange.upgrade == Upgrade::websocket) writer.trusted_text(upgrade_fields);
+  writer.end_head();
+}
+
+bool passes_to_client(const Exchange& exchange, const Field& field,
+                      const Nominations& nominations) {
+  switch (field.known) {
+    // Framing is decided once: the length passes where it describes what we send, or would send
+    // (HEAD). A 204 must not have one (RFC 9110 8.6).
+    case FieldName::content_length:
+      return exchange.answer.framing == http::Framing::length ||
+             (exchange.answer.framing == http::Framing::none && exchange.answer.status != 204);
+    case FieldName::trailer: return !exchange.model().forwarding.trailers.empty();
+    default: return !is_hop_by_hop_for_us(field.known) && !nominations.has(field);
+  }
+}
+
+void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
+  const http::ResponseHead& answer = exchange.answer;
+  writer.status_line(answer.status, answer.reason_phrase);
+  const Nominations nominations(answer.fields);
+  bool has_date = false;
+  for (const Field& field : answer.fields) {
+    if (!passes_to_client(exchange, field, nominations)) continue;
+    has_date = has_date || field.known == FieldName::date;
+    writer.trusted_field(field.name, field.value);
+  }
+  if (!has_date) writer.trusted_field("Date", exchange.worker().http_date());
+  if (exchange.model().forwarding.via) {
+    writer.trusted_field("Via", answer.minor_version == 0 ? "1.0 sluice" : "1.1 sluice");
+  }
+  if (!exchange.set_cookie.empty()) writer.trusted_field("Set-Cookie", exchange.set_cookie);
+  if (chunked) writer.trusted_field("Transfer-Encoding", "chunked");
+  if (!exchange.keep_connection) {
+    writer.trusted_field("Connection", "close");
+  } else if (exchange.request.minor_version == 0) {
+    writer.trusted_field("Connection", "keep-alive");
+  }
+  writer.end_head();
+}
+
+// Of a 1xx.
+void put_bodiless_fields(const Exchange& exchange, http::H1Writer& writer) {
+  const http::ResponseHead& answer = exchange.answer;
+  writer.status_line(answer.status, answer.reason_phrase);
+  const Nominations nominations(answer.fields);
+  for (const Field& field : answer.fields) {
+    if (field.known == FieldName::content_length || is_hop_by_hop_for_us(field.known) ||
+        nominations.has(field)) {
+      continue;
+    }
+    writer.trusted_field(field.name, field.value);
+  }
+}
+
+// Room that the fields we add may take, with the longest values they can have.
+constexpr std::size_t added_bytes_max = 4096;
+
+// Writes with `put` into a buffer that is large enough for `source_bytes` and what we add.
+template <typename Put>
+void write_head(Exchange& exchange, std::size_t source_bytes, Put put) {
+  net::Buffer& buffer = exchange.head_buffer;
+  const std::size_t needed = 2 * source_bytes + added_bytes_max;
+  if (!buffer.has_memory() || buffer.capacity() < needed) {
+    buffer = exchange.worker().loop().buffers.borrow(needed);
+  }
+  buffer.consume(buffer.unread().size());
+  http::H1Writer writer(buffer.free_space());
+  put(writer);
+  // Cannot overflow: every written field is a received one, or one of the few we add; an absolute
+  // target or a list of forwarded addresses is at most written twice.
+  buffer.commit(writer.overflowed() ? 0 : writer.size());
+}
+
+}  // namespace
+
+void identify_client(Exchange& exchange) {
+  const Snapshot& snapshot = *exchange.view->snapshot;
+  exchange.client = exchange.connection->peer().address();
+  exchange.client_text.clear();
+  exchange.peer_is_trusted =
+      !snapshot.trusted_proxies.empty() && is_trusted(snapshot, exchange.client);
+  if (!exchange.peer_is_trusted) return;
+  // Several fields are one list (RFC 9110 5.3).
+  std::vector<std::string_view> addresses;
+  for (const Field& field : exchange.request.fields) {
+    if (field.known != FieldName::x_forwarded_for) continue;
+    http::for_each_element(
+        field.value, [&addresses](std::string_view element) { addresses.push_back(element); });
+  }
+  // From the right, past every address that is one of our proxies: the first other one is the
+  // client.
+  for (auto text = addresses.rbegin(); text != addresses.rend(); ++text) {
+    const std::optional<base::IpAddress> address = base::IpAddress::parse(*text);
+    if (!address.has_value()) return;  // nonsense: what is left of it is not believed
+    exchange.client = *address;
+    exchange.client_text = address->text();
+    if (!is_trusted(snapshot, *address)) return;
+  }
+}
+
+void identify_request(Exchange& exchange) {
+  const std::string_view arrived = exchange.request.fields.value(FieldName::x_request_id);
+  if (exchange.peer_is_trusted && !arrived.empty() && arrived.size() <= longest_request_id) {
+    exchange.request_id = arrived;
+    return;
+  }
+  Random& random = exchange.worker().random();
+  put_hex(random.next(), exchange.request_id_storage.data());
+  put_hex(random.next(), exchange.request_id_storage.data() + 16);
+  exchange.request_id = {exchange.request_id_storage.data(), exchange.request_id_storage.size()};
+}
+
+void write_request_head(Exchange& exchange) {
+  write_head(exchange, exchange.request_head_bytes,
+             [&exchange](http::H1Writer& writer) { put_request_head(exchange, writer); });
+}
+
+void write_answer_head(Exchange& exchange, bool chunked) {
+  write_head(exchange, exchange.target->head_bytes(), [&exchange, chunked](http::H1Writer& writer) {
+    put_answer_head(exchange, chunked, writer);
+  });
+}
+
+void write_switching_head(Exchange& exchange) {
+  write_head(exchange, exchange.target->head_bytes(), [&exchange](http::H1Writer& writer) {
+    put_bodiless_fields(exchange, writer);
+    if (!exchange.set_cookie.empty()) writer.trusted_field("Set-Cookie", exchange.set_cookie);
+    writer.trusted_text(upgrade_fields);
+    writer.end_head();
+  });
+}
+
+void write_informational_head(Exchange& exchange) {
+  write_head(exchange, exchange.target->head_bytes(), [&exchange](http::H1Writer& writer) {
+    put_bodiless_fields(exchange, writer);
+    writer.end_head();
+  });
+}
+
+}  // namespace sluice::proxy

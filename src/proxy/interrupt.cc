@@ -1,0 +1,97 @@
+#include "proxy/interrupt.h"
+
+#include "proxy/hedge.h"
+
+namespace sluice::proxy {
+
+using observe::Reason;
+
+bool interrupt(Exchange& exchange) {
+  if (exchange.place != nullptr) {
+    exchange.place->give_up();
+    return true;
+  }
+  if (exchange.hedge != nullptr && exchange.hedge->ended.armed()) {
+    stop_hedge(*exchange.hedge);
+    return true;
+  }
+  if (exchange.dialing.cancel()) return true;
+  if (!exchange.target.has_value()) return false;
+  net::Stream& target = exchange.target->stream();
+  // The pump alone waits to write while it runs; it ends with the exchange.
+  if (exchange.pump != Exchange::Pump::running && target.cancel_writer()) return true;
+  return target.cancel_reader();
+}
+
+Reason end_of_all_tries(const Exchange& exchange) {
+  if (exchange.worker().is_cutting()) return Reason::shutdown_deadline;
+  if (exchange.total_expired) return Reason::total_timeout;
+  if (exchange.client_left) return Reason::client_closed;
+  // That a target takes no more bytes is between it and us.
+  const bool is_targets = exchange.pump_failure == Reason::target_response_timeout;
+  return is_targets ? Reason::none : exchange.pump_failure;
+}
+
+Reason interruption(const Exchange& exchange) {
+  const Reason reason = end_of_all_tries(exchange);
+  if (reason != Reason::none) return reason;
+  if (exchange.deregistered) return Reason::target_deregistered;
+  if (exchange.hedge != nullptr && exchange.hedge->has_won) return Reason::hedge_lost;
+  // A target that has answered need not take the rest: then the answer decides.
+  if (exchange.target_status == 0 && exchange.pump_failure != Reason::none) {
+    return exchange.pump_failure;
+  }
+  return exchange.try_expired ? Reason::target_try_timeout : Reason::none;
+}
+
+void deregister(Exchange& exchange, const upstream::Pool& pool) {
+  const Hedge* hedge = exchange.hedge.get();
+  if (hedge != nullptr && hedge->is_running && hedge->reservation.pool().get() == &pool) {
+    return stop_hedge(*exchange.hedge);
+  }
+  // Of a try that is over nothing is left there, also while its hedge is awaited.
+  const bool is_over = hedge != nullptr && hedge->ended.armed();
+  if (is_over || exchange.pool.get() != &pool) return;
+  exchange.deregistered = true;
+  if (interrupt(exchange)) return;
+  (void)exchange.connection->stream().cancel_writer();
+}
+
+namespace {
+
+void total_passed(void* context) {
+  auto& exchange = *static_cast<Exchange*>(context);
+  exchange.total_expired = true;
+  if (interrupt(exchange)) return;
+  (void)exchange.connection->stream().cancel_writer();
+}
+
+void try_passed(void* context) {
+  auto& exchange = *static_cast<Exchange*>(context);
+  exchange.try_expired = true;
+  (void)interrupt(exchange);
+}
+
+}  // namespace
+
+void begin_total_deadline(Exchange& exchange) {
+  const config::Milliseconds total = exchange.timeouts.total;
+  if (total <= config::Milliseconds::zero()) return;
+  exchange.total_deadline.emplace(exchange.worker().loop().deadlines, total_passed, &exchange);
+  exchange.total_deadline->set(total);
+}
+
+void begin_try_deadline(Exchange& exchange) {
+  exchange.try_expired = false;
+  const config::Milliseconds per_try = exchange.timeouts.per_try;
+  if (per_try <= config::Milliseconds::zero()) return;
+  exchange.try_deadline.emplace(exchange.worker().loop().deadlines, try_passed, &exchange);
+  exchange.try_deadline->set(per_try);
+}
+
+void end_try_deadline(Exchange& exchange) {
+  exchange.try_deadline.reset();
+  exchange.try_expired = false;
+}
+
+}  // namespace sluice::proxy

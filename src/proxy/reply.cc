@@ -1,0 +1,176 @@
+#include "proxy/reply.h"
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "sluice/http/h1_writer.h"
+#include "sluice/http/uri.h"
+
+namespace sluice::proxy {
+
+namespace {
+
+using observe::Reason;
+
+struct OwnAnswer {
+  std::uint16_t status;
+  std::string_view content_type;
+  std::string_view body;
+  std::string_view location;  // empty: none
+  std::string_view fields;    // whole lines of ours; empty: none
+};
+
+bool may_have_body(std::uint16_t status) { return status >= 200 && status != 204 && status != 304; }
+
+// The next request begins where this body ends; a body not read yet would have to be read for
+// nothing.
+bool request_is_read(Exchange& exchange) {
+  if (!exchange.request_understood || !exchange.request_body.has_value()) return false;
+  upstream::BodyReader& body = *exchange.request_body;
+  // What came with the head is at hand: a small body costs no connection.
+  while (!body.is_finished() && exchange.pump == Exchange::Pump::unused && body.take().bytes > 0) {
+  }
+  return body.is_finished();
+}
+
+void write_head(Exchange& exchange, const OwnAnswer& answer) {
+  net::Buffer& buffer = exchange.head_buffer;
+  const std::size_t needed = answer.location.size() + answer.content_type.size() + 1024;
+  if (!buffer.has_memory() || buffer.capacity() < needed) {
+    buffer = exchange.worker().loop().buffers.borrow(needed);
+  }
+  buffer.consume(buffer.unread().size());
+  http::H1Writer writer(buffer.free_space());
+  writer.status_line(answer.status, http::standard_reason_phrase(answer.status));
+  writer.trusted_field("Server", "sluice");
+  writer.trusted_field("Date", exchange.worker().http_date());
+  if (!answer.location.empty()) writer.field("Location", answer.location);
+  if (!answer.fields.empty()) writer.trusted_text(answer.fields);
+  if (may_have_body(answer.status)) {
+    if (!answer.body.empty()) writer.field("Content-Type", answer.content_type);
+    writer.field("Content-Length", answer.body.size());
+  }
+  if (!exchange.keep_connection) {
+    writer.trusted_field("Connection", "close");
+  } else if (exchange.request.minor_version == 0) {
+    writer.trusted_field("Connection", "keep-alive");
+  }
+  writer.end_head();
+  buffer.commit(writer.overflowed() ? 0 : writer.size());
+}
+
+net::Task<After> send(Exchange& exchange, OwnAnswer answer) {
+  exchange.status = answer.status;
+  exchange.keep_connection = exchange.request_understood && exchange.request.persistent &&
+                             !exchange.connection->must_close() && request_is_read(exchange);
+  write_head(exchange, answer);
+  const bool with_body =
+      may_have_body(answer.status) && exchange.request.method != http::Method::head;
+  net::Writer writer(exchange.connection->stream(), exchange.model().timeouts.client_write);
+  exchange.answer_begun = true;
+  net::Transfer sent = writer.start(
+      {exchange.head_buffer.unread(), with_body ? base::as_bytes(answer.body) : base::Bytes{}});
+  if (writer.is_unfinished()) sent = co_await writer.finish();
+  exchange.sent_bytes += writer.bytes_written();
+  if (sent != net::Transfer::ok) {
+    // The reason of the answer stays: it says why the exchange ended; that it was not read is no
+    // news.
+    if (exchange.reason == Reason::none) {
+      set_end(exchange, sent == net::Transfer::expired ? Reason::client_write_timeout
+                                                       : Reason::client_closed);
+    }
+    co_return After::cut;
+  }
+  co_return exchange.keep_connection ? After::keep : After::close;
+}
+
+// What an answer to that has to tell besides its status.
+std::string_view fields_with(Reason reason) {
+  switch (reason) {
+    case Reason::method_not_allowed:
+    case Reason::connect_refused: return "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n";
+    // RFC 9110 7.8 and 15.5.22, RFC 6455 4.4.
+    case Reason::websocket_version_not_supported:
+      return "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    // Worth another attempt soon: targets come back, queues empty (RFC 9110 10.2.3).
+    case Reason::no_target:
+    case Reason::target_queue_full:
+    case Reason::target_queue_timeout: return "Retry-After: 1\r\n";
+    default: return {};
+  }
+}
+
+// The port that the client used: of its Host, else of the listener.
+std::uint16_t port_of(const Exchange& exchange) {
+  const std::string_view host = exchange.request.host;
+  const std::size_t colon = host.rfind(':');
+  if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
+    const std::optional<std::uint64_t> port = base::parse_decimal(host.substr(colon + 1));
+    if (port.has_value() && *port > 0 && *port <= 65535) return static_cast<std::uint16_t>(*port);
+  }
+  if (!host.empty()) return exchange.connection->is_tls() ? 443 : 80;
+  return exchange.listener->settings->endpoint.port();
+}
+
+}  // namespace
+
+std::string_view error_page(std::uint16_t status) {
+  static const std::map<std::uint16_t, std::string> pages = [] {
+    std::map<std::uint16_t, std::string> made;
+    for (std::uint16_t code = 400; code < 600; ++code) {
+      const std::string_view phrase = http::standard_reason_phrase(code);
+      if (!phrase.empty()) made[code] = std::to_string(code) + " " + std::string(phrase) + "\n";
+    }
+    return made;
+  }();
+  const auto page = pages.find(status);
+  return page == pages.end() ? std::string_view{} : std::string_view(page->second);
+}
+
+net::Task<After> fail(Exchange& exchange, Reason reason) {
+  set_end(exchange, reason);
+  const std::uint16_t status = observe::status_of(exchange.reason);
+  if (exchange.answer_begun) {
+    const bool framed =
+        exchange.answer.framing == http::Framing::length || exchange.request.minor_version > 0;
+    co_return framed ? After::cut : After::abort;
+  }
+  if (status == 0 || status == 499) {  // the client left: there is nobody to tell
+    exchange.status = status;
+    co_return After::cut;
+  }
+  const OwnAnswer answer{.status = status,
+                         .content_type = "text/plain",
+                         .body = error_page(status),
+                         .location = {},
+                         .fields = fields_with(exchange.reason)};
+  co_return co_await send(exchange, answer);
+}
+
+net::Task<After> redirect(Exchange& exchange, const route::Redirect& action) {
+  const route::RedirectInput input{.protocol = exchange.scheme(),
+                                   .host = http::host_without_port(exchange.request.host),
+                                   .port = port_of(exchange),
+                                   .path = exchange.request.path,
+                                   .query = exchange.request.query};
+  const std::optional<std::string> location = action.location(input);
+  if (!location.has_value()) co_return co_await fail(exchange, Reason::redirect_too_long);
+  const OwnAnswer answer{.status = action.status,
+                         .content_type = "text/plain",
+                         .body = {},
+                         .location = *location,
+                         .fields = {}};
+  co_return co_await send(exchange, answer);
+}
+
+net::Task<After> respond(Exchange& exchange, const route::FixedResponse& action) {
+  const OwnAnswer answer{.status = action.status,
+                         .content_type = action.content_type,
+                         .body = action.body,
+                         .location = {},
+                         .fields = {}};
+  co_return co_await send(exchange, answer);
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,213 @@
+#include "sluice/proxy/snapshot.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace sluice::proxy {
+
+namespace {
+
+std::string path_of(const char* section, std::size_t index, const char* key) {
+  return std::string(section) + "[" + std::to_string(index) + "]." + key;
+}
+
+const SnapshotListener* find_listener(const Snapshot* snapshot, const std::string& name) {
+  if (snapshot == nullptr) return nullptr;
+  const auto found = std::ranges::find(snapshot->listeners, name, &SnapshotListener::name);
+  return found == snapshot->listeners.end() ? nullptr : &*found;
+}
+
+std::shared_ptr<const upstream::GroupSettings> find_group(const Snapshot* snapshot,
+                                                          const std::string& name) {
+  if (snapshot == nullptr) return nullptr;
+  for (const auto& group : snapshot->groups) {
+    if (group->name == name) return group;
+  }
+  return nullptr;
+}
+
+// The former context when files and settings are the same bytes, so that nothing changes for its
+// users.
+template <typename Context>
+std::shared_ptr<const Context> keep_if_equal(std::shared_ptr<const Context> fresh,
+                                             const std::shared_ptr<const Context>& former) {
+  if (fresh != nullptr && former != nullptr && fresh->fingerprint() == former->fingerprint()) {
+    return former;
+  }
+  return fresh;
+}
+
+std::shared_ptr<const target::TargetSet> build_targets(const config::TargetGroup& group,
+                                                       std::size_t index,
+                                                       target::Registry& registry,
+                                                       config::Problems& problems) {
+  auto set = std::make_shared<target::TargetSet>();
+  for (const config::Target& target : group.targets) {
+    std::string error;
+    const std::optional<net::Endpoint> endpoint = net::resolve(target.address, error);
+    if (!endpoint.has_value()) {
+      problems.error(target.address.position, path_of("target_groups", index, "targets"),
+                     "cannot resolve " + target.address.host + ": " + error);
+      continue;
+    }
+    if (net::is_metadata_address(*endpoint)) {
+      problems.error(target.address.position, path_of("target_groups", index, "targets"),
+                     "the instance metadata address cannot be a target");
+      continue;
+    }
+    auto live = registry.find_or_make(group.name, target.address.text(), *endpoint);
+    set->members.push_back({std::move(live), target.weight});
+  }
+  return set;
+}
+
+bool is_equal(const target::TargetSet& a, const target::TargetSet& b) {
+  return std::ranges::equal(a.members, b.members, [](const auto& one, const auto& other) {
+    return one.target == other.target && one.weight == other.weight;
+  });
+}
+
+bool is_equal(const upstream::GroupSettings& a, const upstream::GroupSettings& b) {
+  return a.name == b.name && a.algorithm == b.algorithm && a.state == b.state && a.tls == b.tls &&
+         a.in_use == b.in_use && is_equal(*a.targets, *b.targets) && a.pool == b.pool &&
+         a.timeouts == b.timeouts && a.passive_health == b.passive_health &&
+         a.fail_open == b.fail_open && a.retry == b.retry && a.limits == b.limits &&
+         a.hash_key == b.hash_key && a.anomaly_mitigation == b.anomaly_mitigation &&
+         a.stickiness == b.stickiness && a.websocket == b.websocket &&
+         a.deregistration_delay == b.deregistration_delay && a.slow_start == b.slow_start;
+}
+
+std::shared_ptr<const upstream::GroupSettings> build_group(const config::TargetGroup& group,
+                                                           std::size_t index, bool in_use,
+                                                           const Snapshot* former,
+                                                           target::Registry& registry,
+                                                           config::Problems& problems) {
+  auto settings = std::make_shared<upstream::GroupSettings>();
+  settings->name = group.name;
+  settings->algorithm = group.algorithm;
+  settings->state = registry.group(group.name);
+  settings->in_use = in_use;
+  settings->pool = group.pool;
+  settings->timeouts = group.timeouts;
+  settings->passive_health = group.passive_health;
+  settings->fail_open = group.fail_open;
+  settings->retry = group.retry;
+  settings->limits = group.limits;
+  settings->hash_key = group.hash_key;
+  settings->anomaly_mitigation = group.anomaly_mitigation;
+  settings->stickiness = group.stickiness;
+  settings->websocket = group.websocket;
+  settings->deregistration_delay = group.deregistration_delay;
+  settings->slow_start = group.slow_start;
+  settings->targets = build_targets(group, index, registry, problems);
+  const auto known = find_group(former, group.name);
+  if (group.https) {
+    config::Problems found;
+    settings->tls = keep_if_equal(net::ClientTlsContext::load(group.tls, found),
+                                  known != nullptr ? known->tls : nullptr);
+    problems.add(found, "target_groups[" + std::to_string(index) + "]");
+  }
+  const std::vector<std::string_view> algorithms = balance::balancer_names();
+  if (std::ranges::find(algorithms, group.algorithm) == algorithms.end()) {
+    std::string allowed;
+    for (const std::string_view name : algorithms) {
+      if (!allowed.empty()) allowed += ", ";
+      allowed += name;
+    }
+    problems.error(group.algorithm_position, path_of("target_groups", index, "algorithm"),
+                   "unknown algorithm '" + group.algorithm + "'; allowed: " + allowed);
+  }
+  // The former settings when nothing changed: the workers then leave the group, and its turn,
+  // alone.
+  if (known != nullptr && is_equal(*known, *settings)) return known;
+  return settings;
+}
+
+std::optional<SnapshotListener> build_listener(const config::Listener& listener, std::size_t index,
+                                               const Snapshot* former,
+                                               const route::GroupLookup& groups,
+                                               net::TicketKeys& ticket_keys,
+                                               config::Problems& problems) {
+  std::string error;
+  const std::optional<net::Endpoint> endpoint = net::resolve(listener.bind, error);
+  if (!endpoint.has_value() && !listener.bind.host.empty()) {
+    problems.error(listener.bind.position, path_of("listeners", index, "bind"),
+                   "cannot resolve " + listener.bind.host + ": " + error);
+  }
+  std::shared_ptr<const net::ServerTlsContext> tls;
+  if (listener.tls.has_value()) {
+    const SnapshotListener* known = find_listener(former, listener.name);
+    config::Problems found;
+    tls = keep_if_equal(net::ServerTlsContext::load(*listener.tls, ticket_keys, found),
+                        known != nullptr ? known->tls : nullptr);
+    problems.add(found, "listeners[" + std::to_string(index) + "]");
+  }
+  std::optional<route::Table> table = route::Table::build(listener, groups, problems);
+  if (!endpoint.has_value() || !table.has_value()) return std::nullopt;
+  std::string forwarded_facts =
+      std::string("X-Forwarded-Proto: ") + (listener.tls.has_value() ? "https" : "http") +
+      "\r\nX-Forwarded-Port: " + std::to_string(endpoint->port()) + "\r\n";
+  return SnapshotListener{listener.name,       *endpoint,         std::move(tls),
+                          listener.half_close, std::move(*table), std::move(forwarded_facts)};
+}
+
+// By index; those that some rule forwards to.
+std::vector<bool> groups_in_use(const Snapshot& snapshot, std::size_t count) {
+  std::vector<bool> in_use(count, false);
+  for (const SnapshotListener& listener : snapshot.listeners) {
+    for (const route::Rule& rule : listener.table.rules()) {
+      if (!rule.action.has_value()) continue;
+      const auto* forward = std::get_if<route::Forward>(&*rule.action);
+      if (forward != nullptr) in_use[forward->group] = true;
+    }
+  }
+  return in_use;
+}
+
+}  // namespace
+
+std::shared_ptr<const Snapshot> build_snapshot(config::Model model, const Snapshot* former,
+                                               target::Registry& targets,
+                                               net::TicketKeys& ticket_keys,
+                                               config::Problems& problems, const Examine& examine) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->revision = former != nullptr ? former->revision + 1 : 1;
+  snapshot->built_at = base::Wall::now();
+
+  std::vector<std::string> names;
+  for (const config::TargetGroup& group : model.target_groups) names.push_back(group.name);
+  const route::GroupLookup groups(std::move(names));
+  for (std::size_t i = 0; i < model.listeners.size(); ++i) {
+    std::optional<SnapshotListener> listener =
+        build_listener(model.listeners[i], i, former, groups, ticket_keys, problems);
+    if (listener.has_value()) snapshot->listeners.push_back(std::move(*listener));
+  }
+  const std::vector<bool> in_use = groups_in_use(*snapshot, groups.names().size());
+  for (std::size_t i = 0; i < model.target_groups.size(); ++i) {
+    snapshot->groups.push_back(
+        build_group(model.target_groups[i], i, in_use[i], former, targets, problems));
+  }
+  // One that nobody configured lives as long as the process.
+  const bool same_keys = former != nullptr && former->model.cookie_keys == model.cookie_keys;
+  snapshot->sealer =
+      same_keys ? former->sealer : std::make_shared<const net::Sealer>(model.cookie_keys);
+  for (const std::string& text : model.forwarding.trusted_proxies) {
+    const std::optional<base::Cidr> range = base::Cidr::parse(text);
+    if (range.has_value()) snapshot->trusted_proxies.push_back(*range);  // `load` checked it
+  }
+  snapshot->model = std::move(model);
+  if (examine) examine(*snapshot);
+  if (problems.has_errors()) return nullptr;
+  // Only now: a failure changes nothing of what is alive.
+  for (const auto& group : snapshot->groups) {
+    for (const target::TargetSet::Member& member : group->targets->members) {
+      member.target->weight.store(member.weight, std::memory_order_relaxed);
+    }
+  }
+  return snapshot;
+}
+
+}  // namespace sluice::proxy

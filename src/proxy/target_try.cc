@@ -1,0 +1,296 @@
+#include "proxy/target_try.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "proxy/body_framer.h"
+#include "proxy/headers.h"
+#include "proxy/interrupt.h"
+#include "proxy/replay.h"
+#include "proxy/reply.h"
+#include "proxy/request_pump.h"
+#include "proxy/upgrade.h"
+#include "sluice/observe/log.h"
+
+namespace sluice::proxy {
+
+namespace {
+
+using net::Transfer;
+using observe::Reason;
+
+constexpr std::string_view continue_answer = "HTTP/1.1 100 Continue\r\n\r\n";
+
+Reason reason_of(net::DialError error) {
+  switch (error) {
+    case net::DialError::none: return Reason::none;
+    case net::DialError::refused: return Reason::target_connect_refused;
+    case net::DialError::failed: return Reason::target_connect_failed;
+    case net::DialError::timeout: return Reason::target_connect_timeout;
+    case net::DialError::descriptors_exhausted: return Reason::descriptors_exhausted;
+    case net::DialError::tls_failed: return Reason::target_tls_failed;
+    case net::DialError::tls_timeout: return Reason::target_tls_timeout;
+  }
+  return Reason::internal_error;
+}
+
+// The usual way to a connection: nothing to wait for. Choosing a kept one is our own time: part of
+// what lies between the request's head and its dispatch.
+bool take_kept_connection(Exchange& exchange) {
+  std::unique_ptr<upstream::Connection> connection = exchange.pool->take_idle();
+  if (connection == nullptr) return false;
+  exchange.reused_connection = true;
+  begin_client(exchange, std::move(connection), exchange.target);
+  exchange.connect_began_at = exchange.connected_at = exchange.head_complete_at;
+  return true;
+}
+
+// A new connection. While it is opened the client is watched: nobody else reads it yet.
+net::Task<Reason> connect_try(Exchange& exchange) {
+  exchange.reused_connection = false;
+  watch_client(exchange);
+  Connected connected;
+  if (interruption(exchange) == Reason::none) {
+    connected = co_await connect(exchange, *exchange.pool, exchange.dialing, true);
+  }
+  unwatch_client(exchange);
+  const Reason ended = interruption(exchange);
+  if (ended != Reason::none) co_return ended;
+  if (connected.at_limit) co_return Reason::target_queue_full;
+  if (connected.reason != Reason::none) {
+    report_connection_error(exchange, exchange.pool->target(), connected);
+    co_return connected.reason;
+  }
+  begin_client(exchange, std::move(connected.connection), exchange.target);
+  exchange.connect_began_at = connected.began;
+  exchange.connected_at = connected.done;
+  co_return Reason::none;
+}
+
+// The request has left, or will not. A target that refuses our bytes may have said why: its answer
+// is read before the write is judged.
+Reason judge_sent(Exchange& exchange, bool is_whole, Transfer sent) {
+  exchange.request_sent_whole = is_whole && sent == Transfer::ok;
+  exchange.request_sent_at = base::Steady::now();
+  const Reason ended = interruption(exchange);
+  if (ended != Reason::none) return ended;
+  return sent == Transfer::expired ? Reason::target_response_timeout : Reason::none;
+}
+
+Reason prepare_head(Exchange& exchange) {
+  write_request_head(exchange);
+  const bool did_fit = !exchange.head_buffer.is_empty();
+  return did_fit ? Reason::none : Reason::internal_error;
+}
+
+// A request without a body: one write, which nearly always ends at once; else finish_head is next.
+Reason send_head(Exchange& exchange) {
+  net::Writer& writer = exchange.target->writer();
+  ++exchange.tries;
+  const Transfer sent = writer.start({exchange.head_buffer.unread()});
+  return writer.is_unfinished() ? Reason::none : judge_sent(exchange, true, sent);
+}
+
+net::Task<Reason> finish_head(Exchange& exchange) {
+  const Transfer sent = co_await exchange.target->writer().finish();
+  co_return judge_sent(exchange, true, sent);
+}
+
+// The head, and in the same write the part of the body that came with it. What an earlier try had
+// sent is the pump's, for a target may answer without taking it.
+net::Task<Reason> send_with_body(Exchange& exchange) {
+  upstream::BodyReader& body = *exchange.request_body;
+  upstream::Runs runs;
+  const bool is_replayed = exchange.replay.is_used;
+  if (!is_replayed) {
+    runs = body.take();
+    if (!body.is_finished()) {
+      begin_replay(exchange);
+      keep_for_replay(exchange, runs);
+    }
+  }
+  const Reason defect = body_defect(exchange);
+  if (defect != Reason::none) co_return defect;
+  const bool complete = body.is_finished() && !is_replayed;
+  const std::string trailers =
+      complete ? allowed_trailers(exchange, body.trailers()) : std::string();
+  Framer framer(exchange.request.framing == http::Framing::chunked);
+  net::Writer& writer = exchange.target->writer();
+  writer.add(exchange.head_buffer.unread());
+  framer.add(writer, runs, complete, trailers);
+  ++exchange.tries;
+  Transfer sent = writer.start();
+  if (writer.is_unfinished()) sent = co_await writer.finish();
+  co_return judge_sent(exchange, complete, sent);
+}
+
+net::Task<bool> send_to_client(Exchange& exchange, base::Bytes bytes) {
+  net::Writer writer(exchange.connection->stream(), exchange.model().timeouts.client_write);
+  Transfer sent = writer.start({bytes});
+  if (writer.is_unfinished()) sent = co_await writer.finish();
+  exchange.sent_bytes += writer.bytes_written();
+  if (sent != Transfer::ok) {
+    set_end(exchange, exchange.total_expired ? Reason::total_timeout : client_write_failure(sent));
+  }
+  co_return sent == Transfer::ok;
+}
+
+bool has_more_to_send(const Exchange& exchange) {
+  return !exchange.request_body->is_finished() || exchange.replay.is_used;
+}
+
+// The rest of a longer body follows in a coroutine of its own.
+net::Task<Reason> begin_pump(Exchange& exchange) {
+  if (!exchange.target->stream().is_open()) co_return Reason::none;
+  if (exchange.request.expects_continue && !exchange.continue_sent &&
+      exchange.request_body->content_bytes() == 0) {
+    exchange.continue_sent = true;
+    const bool told = co_await send_to_client(exchange, base::as_bytes(continue_answer));
+    if (!told) co_return exchange.reason;
+  }
+  co_return start_pump(exchange);
+}
+
+// A 1xx other than the final 101; none: read on.
+net::Task<Reason> pass_informational(Exchange& exchange) {
+  upstream::H1Client& target = *exchange.target;
+  if (exchange.answer.status != 100 && exchange.request.minor_version > 0) {
+    write_informational_head(exchange);
+    exchange.informational_sent = true;
+    const bool sent = co_await send_to_client(exchange, exchange.head_buffer.unread());
+    if (!sent) co_return exchange.reason;
+    // A deadline that passes while we wait for the client finds nobody to wake, and is gone.
+    if (exchange.pump != Exchange::Pump::running) {
+      target.stream().set_read_deadline(exchange.timeouts.response_header);
+    }
+  }
+  target.skip_head();
+  co_return Reason::none;
+}
+
+// The final head of the answer; 1xx are swallowed or passed on.
+net::Task<Reason> read_answer_head(Exchange& exchange) {
+  upstream::H1Client& target = *exchange.target;
+  // The target's time begins when it has the whole request; until then the pump's timeouts hold.
+  if (exchange.pump != Exchange::Pump::running) {
+    target.stream().set_read_deadline(exchange.timeouts.response_header);
+  }
+  for (std::uint32_t informational = 0;; ++informational) {
+    Reason reason = interruption(exchange);
+    if (reason != Reason::none) co_return reason;
+    reason = co_await target.read_head(exchange.answer, exchange.request.method);
+    if (reason != Reason::none) {
+      target.stream().clear_read_deadline();
+      const Reason ended = interruption(exchange);
+      co_return ended != Reason::none ? ended : reason;
+    }
+    const std::uint16_t status = exchange.answer.status;
+    if (status == 101) {
+      reason = judge_switch(exchange);
+      if (reason != Reason::none) co_return reason;
+    }
+    if (status >= 200 || status == 101) break;
+    if (informational >= exchange.model().limits.informational_responses) {
+      co_return Reason::target_too_many_informational;
+    }
+    reason = co_await pass_informational(exchange);
+    if (reason != Reason::none) co_return reason;
+  }
+  target.stream().clear_read_deadline();
+  exchange.answer_head_at = base::Steady::now();
+  exchange.target_status = exchange.answer.status;
+  exchange.group->cells().response_time.record(exchange.answer_head_at - exchange.request_sent_at);
+  co_return Reason::none;
+}
+
+}  // namespace
+
+void report_connection_error(Exchange& exchange, const target::Target& target,
+                             const Connected& connected) {
+  const std::string_view reason = observe::text(connected.reason);
+  exchange.group->count_connection_error(reason);
+  if (!observe::log_enabled(observe::Level::debug)) return;
+  observe::log(observe::Level::debug, std::string(reason) + ": " + exchange.group->settings().name +
+                                          " " + target.id() + ": " +
+                                          observe::escaped(connected.error_text));
+}
+
+Reason client_write_failure(Transfer transfer) {
+  return transfer == Transfer::expired ? Reason::client_write_timeout : Reason::client_closed;
+}
+
+net::Task<Connected> connect(Exchange& exchange, upstream::Pool& pool, net::Dialing& dialing,
+                             bool fresh_only) {
+  Connected connected;
+  if (!fresh_only) connected.connection = pool.take_idle();
+  connected.reused = connected.connection != nullptr;
+  if (!connected.reused) {
+    connected.began = base::Steady::now();
+    upstream::Leased leased = co_await pool.connect(
+        exchange.timeouts.connect, exchange.model().timeouts.tls_handshake, dialing);
+    connected.at_limit = leased.at_limit;
+    connected.reason = reason_of(leased.error);
+    connected.error_text = std::move(leased.error_text);
+    if (leased.connection == nullptr) co_return connected;
+    connected.connection = std::move(leased.connection);
+    connected.done = base::Steady::now();
+    exchange.group->cells().connect_time.record(connected.done - connected.began);
+  }
+  co_return connected;
+}
+
+void begin_client(const Exchange& exchange, std::unique_ptr<upstream::Connection> connection,
+                  std::optional<upstream::H1Client>& client) {
+  const config::Limits& limits = exchange.model().limits;
+  const http::HeadLimits head_limits{.first_line_bytes = limits.response_headers_bytes,
+                                     .field_bytes = limits.response_headers_bytes,
+                                     .fields_bytes = limits.response_headers_bytes,
+                                     .field_count = limits.header_count};
+  const http::BodyLimits body_limits{.chunk_extension_bytes = limits.chunk_extension_bytes,
+                                     .trailer_bytes = limits.trailer_bytes};
+  client.emplace(std::move(connection), head_limits, body_limits, exchange.timeouts.target_idle);
+}
+
+net::Task<Reason> try_target(Exchange& exchange, bool fresh_only) {
+  const bool is_bodiless = exchange.request.framing == http::Framing::none;
+  begin_try_deadline(exchange);
+  if (exchange.connection->stream().was_reset()) exchange.client_left = true;
+  Reason reason = interruption(exchange);
+  if (reason == Reason::none && (fresh_only || !take_kept_connection(exchange))) {
+    reason = co_await connect_try(exchange);
+  }
+  if (reason == Reason::none) reason = prepare_head(exchange);
+  if (reason == Reason::none && is_bodiless) reason = send_head(exchange);
+  if (reason == Reason::none && is_bodiless && exchange.target->writer().is_unfinished()) {
+    reason = co_await finish_head(exchange);
+  }
+  if (reason == Reason::none && !is_bodiless) reason = co_await send_with_body(exchange);
+  if (reason == Reason::none && has_more_to_send(exchange)) reason = co_await begin_pump(exchange);
+  if (reason == Reason::none) {
+    watch_client(exchange);
+    reason = co_await read_answer_head(exchange);
+    unwatch_client(exchange);
+  }
+  end_try_deadline(exchange);
+  co_return reason;
+}
+
+void count_try(Exchange& exchange, upstream::H1Client& client, std::uint16_t status) {
+  upstream::GroupCells& cells = exchange.group->cells();
+  cells.sent_bytes.add(client.writer().bytes_written());
+  cells.received_bytes.add(client.head_bytes() + client.body().content_bytes());
+  if (status >= 100 && status < 600) cells.answers_by_class[status / 100U - 1]->add();
+}
+
+net::Task<> abandon_try(Exchange& exchange) {
+  if (!exchange.target.has_value()) co_return;
+  co_await end_pump(exchange);
+  unwatch_client(exchange);
+  count_try(exchange, *exchange.target, exchange.target_status);
+  exchange.answer.clear();
+  exchange.target.reset();
+  exchange.target_status = 0;
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,52 @@
+#include "sluice/proxy/view.h"
+
+#include <utility>
+#include <variant>
+
+namespace sluice::proxy {
+
+using observe::Metric;
+
+ListenerCells::ListenerCells(observe::Cells& all, const std::string& listener)
+    : request_bytes(all.counter(Metric::request_bytes_total, {listener})),
+      response_bytes(all.counter(Metric::response_bytes_total, {listener})),
+      connections_total(all.counter(Metric::client_connections_total, {listener})),
+      connections(all.gauge(Metric::client_connections, {listener})),
+      connections_idle(all.gauge(Metric::client_connections_idle, {listener})),
+      added_latency(all.histogram(Metric::added_latency_seconds, {listener})),
+      handshake_time(all.histogram(Metric::tls_handshake_seconds, {listener})) {}
+
+namespace {
+
+RuleView view_of(observe::Cells& cells, const std::string& listener, const route::Rule& rule) {
+  const auto* forward =
+      rule.action.has_value() ? std::get_if<route::Forward>(&*rule.action) : nullptr;
+  const std::string_view group = forward != nullptr ? std::string_view(forward->group_name) : "-";
+  RuleView view{.rule = &rule};
+  constexpr std::array<std::string_view, 5> classes{"1xx", "2xx", "3xx", "4xx", "5xx"};
+  for (std::size_t i = 0; i < classes.size(); ++i) {
+    view.requests_by_class[i] =
+        &cells.counter(Metric::requests_total, {listener, rule.name, group, classes[i]});
+  }
+  view.duration = &cells.histogram(Metric::request_duration_seconds, {listener, group});
+  return view;
+}
+
+}  // namespace
+
+ListenerView::ListenerView(observe::Cells& all, const SnapshotListener& listener)
+    : settings(&listener), cells(all, listener.name) {
+  for (const route::Rule& rule : listener.table.rules()) {
+    rules.push_back(view_of(all, listener.name, rule));
+  }
+}
+
+View::View(observe::Cells& cells, std::shared_ptr<const Snapshot> of,
+           std::vector<std::shared_ptr<upstream::Group>> with)
+    : snapshot(std::move(of)), groups(std::move(with)) {
+  for (const SnapshotListener& listener : snapshot->listeners) {
+    listeners.emplace_back(cells, listener);
+  }
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,83 @@
+// fixed_response: { status: 503, content_type: text/html, body: "..." } - an answer of our own.
+#include <algorithm>
+#include <utility>
+
+#include "route/actions/makers.h"
+
+namespace sluice::route {
+namespace {
+
+constexpr std::size_t body_limit = 65'536;  // bytes; ALB: 1024
+constexpr std::size_t content_type_limit = 256;
+
+// RFC 9110 15.3.5, 15.3.6, 15.4.5.
+bool has_no_body(std::uint64_t status) { return status == 204 || status == 205 || status == 304; }
+
+// Near enough to RFC 9110 8.3.1, and never able to end the field line.
+bool is_media_type(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  return text.size() <= content_type_limit && slash != 0 && slash != std::string_view::npos &&
+         slash + 1 < text.size() && text.front() != ' ' && text.back() != ' ' &&
+         std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+bool read_status(const config::Node& node, FixedResponse& response, config::Problems& problems) {
+  const auto status = node.as_integer(200, 599, problems);
+  if (!status) return false;
+  response.status = static_cast<std::uint16_t>(*status);
+  return true;
+}
+
+bool read_content_type(const config::Node& node, FixedResponse& response,
+                       config::Problems& problems) {
+  auto text = node.as_string(problems);
+  if (!text) return false;
+  if (!is_media_type(*text)) {
+    node.error("must be a media type such as text/plain or application/json, not " + node.quoted(),
+               problems);
+    return false;
+  }
+  response.content_type = *std::move(text);
+  return true;
+}
+
+// Behind the status, which decides whether there may be one.
+bool read_body(const config::Node& node, FixedResponse& response, config::Problems& problems) {
+  auto text = node.as_string(problems);
+  if (!text) return false;
+  if (text->size() > body_limit) {
+    node.error("must have at most " + std::to_string(body_limit) + " bytes", problems);
+    return false;
+  }
+  if (!text->empty() && has_no_body(response.status)) {
+    node.error(
+        "must be empty: an answer of status " + std::to_string(response.status) + " has no body",
+        problems);
+    return false;
+  }
+  response.body = *std::move(text);
+  return true;
+}
+
+}  // namespace
+
+std::optional<Action> make_fixed_response(const config::Node& value, const GroupLookup& /*groups*/,
+                                          config::Problems& problems) {
+  if (value.kind() != config::Node::Kind::mapping) {
+    value.error(
+        "must be a mapping such as { status: 404, body: \"not here\" }, not " + value.quoted(),
+        problems);
+    return std::nullopt;
+  }
+  value.allow_keys({"status", "content_type", "body"}, problems);
+  FixedResponse response;
+  bool good = true;
+  if (const auto status = value.get("status")) good &= read_status(*status, response, problems);
+  if (const auto type = value.get("content_type"))
+    good &= read_content_type(*type, response, problems);
+  if (const auto body = value.get("body")) good &= read_body(*body, response, problems);
+  if (!good) return std::nullopt;
+  return response;
+}
+
+}  // namespace sluice::route

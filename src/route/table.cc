@@ -1,0 +1,89 @@
+#include "sluice/route/table.h"
+
+#include <algorithm>
+
+namespace sluice::route {
+namespace {
+
+// A redirect to the listener's own protocol and port that leaves host and path as they are brings
+// the client back to the rule that sent it.
+bool returns_here(const Redirect& redirect, const config::Listener& listener) {
+  const std::string_view protocol = listener.tls ? "https" : "http";
+  return !redirect.host && !redirect.path &&
+         (!redirect.protocol || redirect.protocol == protocol) &&
+         redirect.port.value_or(listener.bind.port) == listener.bind.port;
+}
+
+// The action of one rule of this listener. Nothing when a problem was recorded.
+std::optional<Action> read_action(const config::Node& node, const config::Listener& listener,
+                                  const GroupLookup& groups, config::Problems& problems) {
+  auto action = make_action(node, groups, problems);
+  const auto* redirect = action ? std::get_if<Redirect>(&*action) : nullptr;
+  if (redirect == nullptr) return action;
+  if (returns_here(*redirect, listener)) {
+    node.error("is a loop: it redirects to this listener, with the same host and path", problems);
+    return std::nullopt;
+  }
+  if (listener.tls && redirect->protocol == "http") {
+    node.warning("sends clients from HTTPS to plain HTTP", problems);
+  }
+  return action;
+}
+
+std::vector<std::unique_ptr<Condition>> read_conditions(const config::Rule& rule,
+                                                        config::Problems& problems) {
+  std::vector<std::unique_ptr<Condition>> conditions;
+  for (const config::Node& node : rule.conditions) {
+    if (auto condition = make_condition(node, problems)) conditions.push_back(std::move(condition));
+  }
+  return conditions;
+}
+
+Rule default_rule(std::optional<Action> action) {
+  Rule rule;
+  rule.name = "default";
+  rule.action = std::move(action);
+  return rule;
+}
+
+bool holds(const Rule& rule, const MatchInput& input) {
+  return std::ranges::all_of(rule.conditions,
+                             [&](const auto& condition) { return condition->matches(input); });
+}
+
+}  // namespace
+
+std::optional<Table> Table::build(const config::Listener& listener, const GroupLookup& groups,
+                                  config::Problems& problems) {
+  std::vector<Rule> rules;
+  bool good = true;
+  for (const config::Rule& source : listener.rules) {
+    Rule rule;
+    rule.name = source.name;
+    rule.priority = source.priority;
+    rule.conditions = read_conditions(source, problems);
+    rule.action = read_action(source.action, listener, groups, problems);
+    rule.timeouts = source.timeouts;
+    rule.body_bytes = source.body_bytes;
+    // A condition that is missing would widen the rule.
+    good &= rule.action.has_value() && rule.conditions.size() == source.conditions.size();
+    rules.push_back(std::move(rule));
+  }
+  std::ranges::sort(rules, {}, &Rule::priority);
+
+  std::optional<Action> default_action;
+  if (listener.default_action) {
+    default_action = read_action(*listener.default_action, listener, groups, problems);
+    good &= default_action.has_value();
+  }
+  rules.push_back(default_rule(std::move(default_action)));
+  if (!good) return std::nullopt;
+  return Table(std::move(rules));
+}
+
+const Rule& Table::match(const MatchInput& input) const {
+  // The default rule has no conditions, so one is always found.
+  return *std::ranges::find_if(rules_, [&](const Rule& rule) { return holds(rule, input); });
+}
+
+}  // namespace sluice::route

@@ -1,0 +1,168 @@
+#include "sluice/upstream/pool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sluice/upstream/group.h"
+
+namespace sluice::upstream {
+
+namespace {
+
+// `host` of "host:port" and "[v6]:port": what TLS verifies when the settings name nobody.
+std::string host_of(const std::string& id) {
+  std::string host = id.substr(0, id.rfind(':'));
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  return host;
+}
+
+}  // namespace
+
+// One that is counted beyond the limit is taken back at once: two workers may both see the last
+// place free, but never keep more connections than there are places.
+ConnectionCount::ConnectionCount(std::shared_ptr<target::Target> target, std::uint32_t max)
+    : target_(std::move(target)) {
+  const std::int32_t before = target_->connections.fetch_add(1, std::memory_order_relaxed);
+  if (max == 0 || before < static_cast<std::int64_t>(max)) return;
+  target_->connections.fetch_sub(1, std::memory_order_relaxed);
+  target_.reset();
+}
+
+ConnectionCount::~ConnectionCount() {
+  if (target_ != nullptr) target_->connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+Connection::Connection(net::Loop& loop, GroupCells& cells, std::unique_ptr<net::Stream> stream,
+                       std::shared_ptr<const net::ClientTlsContext> tls, ConnectionCount count)
+    : cells_(cells),
+      count_(std::move(count)),
+      stream_(std::move(stream)),
+      tls_(std::move(tls)),
+      idle_deadline_(
+          loop.deadlines,
+          [](void* context) {
+            auto& self = *static_cast<Connection*>(context);
+            self.pool_->discard(self);
+          },
+          this) {
+  cells_.connections.add(1);
+  cells_.connections_opened.add();
+}
+
+Connection::~Connection() { cells_.connections.add(-1); }
+
+Pool::Pool(net::Loop& loop, GroupCells& cells, std::shared_ptr<target::Target> target)
+    : loop_(loop), cells_(cells), target_(std::move(target)) {}
+
+Pool::~Pool() { close_idle(); }
+
+void Pool::apply(const config::TargetPool& settings, std::uint32_t max_connections,
+                 std::shared_ptr<const net::ClientTlsContext> tls) {
+  settings_ = settings;
+  max_connections_ = max_connections;
+  if (tls_ != tls) close_idle();
+  tls_ = std::move(tls);
+  while (idle_.size() > settings_.max_idle) discard(*idle_.front());  // idle for longest
+}
+
+std::unique_ptr<Connection> Pool::take_idle() {
+  while (!idle_.empty()) {
+    std::unique_ptr<Connection> connection = std::move(idle_.back());
+    idle_.pop_back();
+    cells_.connections_idle.add(-1);
+    connection->pool_ = nullptr;
+    connection->idle_deadline_.clear();
+    connection->stream().unwatch_reader();
+    if (connection->stream().hung_up()) continue;  // closed in this very turn of the loop
+    cells_.connections_reused.add();
+    return connection;
+  }
+  return nullptr;
+}
+
+bool Pool::has_room() const {
+  if (max_connections_ == 0 || !idle_.empty()) return true;
+  return target_->connections.load(std::memory_order_relaxed) <
+         static_cast<std::int64_t>(max_connections_);
+}
+
+net::Task<Leased> Pool::connect(std::chrono::milliseconds connect_timeout,
+                                std::chrono::milliseconds handshake_timeout,
+                                net::Dialing& dialing) {
+  Leased leased;
+  ConnectionCount count(target_, max_connections_);
+  leased.at_limit = !count.is_counted();
+  if (leased.at_limit) co_return leased;
+  const std::shared_ptr<const net::ClientTlsContext> tls = tls_;
+  net::Dialed dialed = co_await net::dial(loop_, target_->endpoint(), connect_timeout, &dialing);
+  if (dialed.stream == nullptr) {
+    leased.error = dialed.error;
+    leased.error_text = std::move(dialed.error_text);
+    co_return leased;
+  }
+  if (tls != nullptr) {
+    dialed.stream->use_tls(tls->new_session(host_of(target_->id())));
+    dialing.waits_on(dialed.stream.get());
+    net::HandshakeResult result = co_await net::handshake(*dialed.stream, handshake_timeout);
+    dialing.waits_on(nullptr);
+    if (result.error != net::DialError::none) {
+      leased.error = result.error;
+      leased.error_text = std::move(result.error_text);
+      co_return leased;
+    }
+  }
+  leased.connection =
+      std::make_unique<Connection>(loop_, cells_, std::move(dialed.stream), tls, std::move(count));
+  co_return leased;
+}
+
+void Pool::give_back(std::unique_ptr<Connection> connection) {
+  ++connection->exchanges_;
+  const bool used_up =
+      settings_.max_requests != 0 && connection->exchanges_ >= settings_.max_requests;
+  net::Stream& stream = connection->stream();
+  const bool sound = stream.is_open() && !stream.hung_up() && !stream.has_pending_output();
+  if (retired_ || used_up || !sound || connection->tls_ != tls_ ||
+      idle_.size() >= settings_.max_idle) {
+    return;  // closes it
+  }
+  connection->pool_ = this;
+  connection->idle_deadline_.set(settings_.idle_timeout);
+  stream.watch_reader([idle = connection.get()](net::Wake) { idle->pool_->discard(*idle); });
+  idle_.push_back(std::move(connection));
+  cells_.connections_idle.add(1);
+}
+
+void Pool::discard(Connection& connection) {
+  const auto place = std::find_if(idle_.begin(), idle_.end(), [&connection](const auto& candidate) {
+    return candidate.get() == &connection;
+  });
+  if (place == idle_.end()) return;
+  const std::unique_ptr<Connection> gone = std::move(*place);
+  idle_.erase(place);
+  cells_.connections_idle.add(-1);
+  gone->stream().unwatch_reader();
+}
+
+void Pool::close_idle() {
+  for (const std::unique_ptr<Connection>& connection : idle_) {
+    connection->stream().unwatch_reader();
+    cells_.connections_idle.add(-1);
+  }
+  idle_.clear();
+}
+
+bool Pool::close_oldest_idle() {
+  const std::int32_t open = target_->connections.load(std::memory_order_relaxed);
+  const bool is_full = max_connections_ != 0 && open >= static_cast<std::int64_t>(max_connections_);
+  if (!is_full || idle_.empty()) return false;
+  discard(*idle_.front());
+  return true;
+}
+
+void Pool::retire() {
+  retired_ = true;
+  close_idle();
+}
+
+}  // namespace sluice::upstream

@@ -1,0 +1,74 @@
+"""Certificates made by the openssl program, and Python's TLS contexts that use them."""
+
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.waiting import PATIENCE
+
+
+@dataclass
+class Certificate:
+    cert: Path
+    key: Path
+
+    def as_config(self):
+        return {"cert": str(self.cert), "key": str(self.key)}
+
+
+def _openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True,
+                   timeout=4 * PATIENCE)
+
+
+class Authority:
+    """A certificate authority in a folder of its own."""
+
+    def __init__(self, folder, name="authority"):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.cert = self.folder / f"{name}.crt"
+        self._key = self.folder / f"{name}.key"
+        _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-days", 30, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.cert,
+                 "-addext", "basicConstraints=critical,CA:true",
+                 "-addext", "keyUsage=critical,keyCertSign")
+
+    def issue(self, *names, file_name=None):
+        """A leaf for these DNS names or addresses. Each call makes a new key."""
+        stem = file_name or names[0].replace("*", "wildcard")
+        leaf = Certificate(self.folder / f"{stem}.crt", self.folder / f"{stem}.key")
+        request = self.folder / f"{stem}.csr"
+        extensions = self.folder / f"{stem}.ext"
+        kinds = ["IP" if name.replace(".", "").isdigit() else "DNS" for name in names]
+        alternatives = ",".join(f"{kind}:{name}" for kind, name in zip(kinds, names))
+        extensions.write_text(f"subjectAltName={alternatives}\nbasicConstraints=CA:false\n"
+                              "extendedKeyUsage=serverAuth\n")
+        _openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-subj", f"/CN={names[0]}", "-keyout", leaf.key, "-out", request)
+        _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key,
+                 "-CAcreateserial", "-days", 30, "-extfile", extensions, "-out", leaf.cert)
+        return leaf
+
+    def client_context(self, version=None, alpn=None):
+        """Trusts this authority only."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.cert)
+        if version:
+            context.minimum_version = context.maximum_version = version
+        if alpn:
+            context.set_alpn_protocols(alpn)
+        return context
+
+
+def server_context(certificate):
+    """For targets that speak TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.cert, certificate.key)
+    return context
+
+
+def serial_of(tls_socket):
+    """Tells certificates apart: the peer's serial number."""
+    return tls_socket.getpeercert()["serialNumber"]
