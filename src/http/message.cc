@@ -56,6 +56,8 @@ void RequestHead::clear() {
   has_query = false;
   host = {};
   minor_version = 1;
+  http2 = false;
+  connect_protocol = {};
   fields.clear();
   framing = Framing::none;
   content_length = 0;
@@ -69,6 +71,7 @@ void ResponseHead::clear() {
   status = 0;
   reason_phrase = {};
   minor_version = 1;
+  http2 = false;
   fields.clear();
   framing = Framing::none;
   content_length = 0;

@@ -51,8 +51,12 @@ struct RequestHead {
   // Authority: of an absolute target, else of Host; empty in HTTP/1.0 only. Route and forward by
   // it, not by the Host field, which may differ beside an absolute target (RFC 9112 3.2.2).
   std::string_view host;
-  std::uint8_t minor_version = 1;  // HTTP/1.<minor>
+  std::uint8_t minor_version = 1;  // HTTP/1.<minor>; 1 over HTTP/2, which can all that 1.1 can
+  bool http2 = false;              // came over HTTP/2
+  // `:protocol` of an extended CONNECT (RFC 8441), else empty.
+  std::string_view connect_protocol;
   Fields fields;
+  // Over HTTP/2 chunked means: content of a length that nobody has told.
   Framing framing = Framing::none;
   std::uint64_t content_length = 0;  // with Framing::length
   bool persistent = true;            // the client would reuse the connection
@@ -67,6 +71,7 @@ struct ResponseHead {
   std::uint16_t status = 0;  // 100..599
   std::string_view reason_phrase;
   std::uint8_t minor_version = 1;
+  bool http2 = false;  // came over HTTP/2; minor_version is 1 then
   Fields fields;
   Framing framing = Framing::none;
   std::uint64_t content_length = 0;  // with Framing::length; also of a HEAD's or 304's answer

@@ -38,17 +38,21 @@ enum class Reason : std::uint8_t {
   upgrade_body,                 // request with Upgrade and a body
   websocket_handshake_invalid,  // 400: a WebSocket handshake without a valid Sec-WebSocket-Key, or
                                 // with a method other than GET
+  h2_malformed_head,            // -: HTTP/2 pseudo-header or field rules broken (RFC 9113 8.1.1):
+                                // the stream is reset
   // --- limits and refusals with a status of their own
-  version_not_supported,            // 505
-  transfer_coding_unknown,          // 501
-  request_line_too_long,            // 414
-  header_too_large,                 // 431: one field
-  headers_too_large,                // 431: all fields
-  too_many_headers,                 // 431
-  body_too_large,                   // 413
-  expectation_failed,               // 417
-  method_not_allowed,               // 405: TRACE
-  connect_refused,                  // 405: CONNECT
+  version_not_supported,    // 505
+  transfer_coding_unknown,  // 501
+  request_line_too_long,    // 414
+  header_too_large,         // 431: one field
+  headers_too_large,        // 431: all fields
+  too_many_headers,         // 431
+  too_many_cookie_crumbs,   // 431: `cookie` fields of an HTTP/2 request
+  misdirected_request,      // 421: the connection's certificate does not cover the authority
+  body_too_large,           // 413
+  expectation_failed,       // 417
+  method_not_allowed,       // 405: TRACE
+  connect_refused,          // 405: CONNECT
   websocket_version_not_supported,  // 426: a WebSocket handshake with a Sec-WebSocket-Version other
                                     // than 13
   header_timeout,                   // 408
@@ -88,11 +92,28 @@ enum class Reason : std::uint8_t {
   tunnel_target_lost,  // -: the target broke off an upgraded connection
   // --- the client went away
   client_closed,         // 499 in the log
+  h2_reset_by_peer,      // 499: the peer reset the stream
   client_write_timeout,  // cut: client does not read
   // --- ourselves
   descriptors_exhausted,  // 503
   shutdown_deadline,      // cut at the end of a drain
   internal_error,         // 500
+  // --- HTTP/2 connections, of clients and to targets; the streams on them end with the same reason
+  h2_stream_error,        // -: the peer broke a rule of its stream
+  h2_unprocessed,         // -: refused, or behind a GOAWAY: the target did nothing with it
+  h2_protocol_error,      // -: the peer broke a rule of the connection (RFC 9113 5.4.1)
+  h2_flow_control_error,  // -
+  h2_frame_size_error,    // -
+  h2_compression_error,   // -: a field block that HPACK cannot decode
+  h2_too_many_resets,     // -: limits of http2.abuse, as those that follow
+  h2_too_many_provoked_resets,
+  h2_too_many_continuations,
+  h2_too_many_settings,
+  h2_too_many_pings,
+  h2_too_many_priority_updates,
+  h2_too_many_empty_data,
+  h2_too_many_window_updates,
+  h2_window_stalled,  // -: a window of the client stayed closed; http2.stall_timeout
   // --- connection level: logged on the error log and counted, no exchange
   tls_handshake_failed,
   tls_handshake_timeout,
