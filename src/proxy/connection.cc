@@ -186,7 +186,7 @@ net::Task<Reason> Connection::read_request_head(Exchange& exchange) {
 
 net::Task<After> Connection::run_exchange() {
   std::unique_ptr<Exchange> exchange = worker_.take_exchange();
-  exchange->begin(*this, worker_.loop().clock.now());  // when the loop saw it
+  H1Server& client = exchange->begin(*this, worker_.loop().clock.now());  // when the loop saw it
   exchange_ = exchange.get();
   const Reason defect = co_await read_request_head(*exchange);
   After after = After::cut;
@@ -195,7 +195,8 @@ net::Task<After> Connection::run_exchange() {
   if (!(defect == Reason::client_closed && nothing_came)) {
     ++requests_;
     after = co_await run(*exchange, defect);
-    unfinished_request_ = defect != Reason::none || !exchange->request_body->is_finished();
+    unfinished_request_ = defect != Reason::none || !client.body().is_finished();
+    client.consume_request();
   } else {
     after = After::close;
   }

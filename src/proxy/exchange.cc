@@ -51,20 +51,6 @@ net::Task<After> act(Exchange& exchange) {
   co_return co_await respond(exchange, std::get<route::FixedResponse>(*action));
 }
 
-// What this exchange used of the received bytes goes; what is left begins the next request.
-void consume_request(Exchange& exchange) {
-  net::Buffer& received = exchange.connection->received;
-  std::size_t used = exchange.request_head_bytes;
-  if (exchange.request_body.has_value()) {
-    used += exchange.request_body->head_buffer_used();
-  }
-  received.consume(std::min(used, received.unread().size()));
-  if (exchange.request_body.has_value() && received.is_empty()) {
-    net::Buffer rest = exchange.request_body->take_buffer();
-    if (rest.has_memory()) received = std::move(rest);
-  }
-}
-
 }  // namespace
 
 net::Task<After> run(Exchange& exchange, Reason defect) {
@@ -82,7 +68,8 @@ net::Task<After> run(Exchange& exchange, Reason defect) {
     // a request (T6).
     if (exchange.request.wants_upgrade) exchange.request.persistent = false;
     route(exchange);
-    begin_request_body(exchange);
+    exchange.client_side->begin_body();
+    exchange.body_begun = true;
     const Reason refused = admit(exchange);
     if (refused != Reason::none) {
       after = co_await fail(exchange, refused);
@@ -90,16 +77,24 @@ net::Task<After> run(Exchange& exchange, Reason defect) {
       after = co_await act(exchange);
     }
   }
-  record(exchange);  // before the bytes go that the request's head points to
-  consume_request(exchange);
+  record(exchange);
   co_return after;
 }
 
 Exchange::Exchange() = default;
 Exchange::~Exchange() = default;
 
-void Exchange::begin(Connection& of, base::SteadyTime first_byte) {
+H1Server& Exchange::begin(Connection& of, base::SteadyTime first_byte) {
+  view = of.slot().view;  // its settings are asked for at once
   connection = &of;
+  h1_server.emplace(*this);
+  begin(of, *h1_server, first_byte);
+  return *h1_server;
+}
+
+void Exchange::begin(Connection& of, ClientSide& side, base::SteadyTime first_byte) {
+  connection = &of;
+  client_side = &side;
   view = of.slot().view;
   listener = of.slot().listener;
   first_byte_at = first_byte;
@@ -107,6 +102,8 @@ void Exchange::begin(Connection& of, base::SteadyTime first_byte) {
 
 void Exchange::clear() {
   connection = nullptr;
+  client_side = nullptr;
+  h1_server.reset();
   listener = nullptr;
   request.clear();
   request_head_bytes = 0;
@@ -116,7 +113,7 @@ void Exchange::clear() {
   rule = nullptr;
   group = nullptr;
   group_settings = nullptr;
-  request_body.reset();
+  body_begun = false;
   body_limit = 0;
   upgrade = Upgrade::none;
   kept_head.reset();
@@ -140,7 +137,6 @@ void Exchange::clear() {
   is_probe = false;
   tried_count = 0;
   client_left = false;
-  ended_with_request.reset();
   total_expired = false;
   try_expired = false;
   deregistered = false;
@@ -160,16 +156,6 @@ void Exchange::clear() {
   request_sent_at = answer_head_at = answer_sent_at = {};
   // Last: it may be the last to hold the group, whose cells the pool and its connections count in.
   view.reset();
-}
-
-void begin_request_body(Exchange& exchange) {
-  const config::Limits& limits = exchange.model().limits;
-  const base::Bytes received = exchange.connection->received.unread();
-  exchange.request_body.emplace(exchange.connection->stream());
-  exchange.request_body->begin(exchange.request.framing, exchange.request.content_length,
-                               {.chunk_extension_bytes = limits.chunk_extension_bytes,
-                                .trailer_bytes = limits.trailer_bytes},
-                               received.subspan(exchange.request_head_bytes));
 }
 
 void set_end(Exchange& exchange, Reason reason) {

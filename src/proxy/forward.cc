@@ -144,7 +144,7 @@ net::Task<After> forward(Exchange& exchange) {
   exchange.target->finish(*exchange.pool, exchange.request_sent_whole, may_keep);
   exchange.target.reset();
   exchange.reservation.release();
-  if (!exchange.request_body->is_finished()) exchange.keep_connection = false;
+  if (!exchange.request_body().is_finished()) exchange.keep_connection = false;
   co_return exchange.keep_connection ? After::keep : After::close;
 }
 

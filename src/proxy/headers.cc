@@ -91,6 +91,17 @@ bool is_valid_traceparent(std::string_view value) {
          value.substr(36, 16).find_first_not_of('0') != std::string_view::npos;
 }
 
+bool takes_trailers(const http::RequestHead& request) {
+  bool found = false;
+  for (const Field& field : request.fields) {
+    if (field.known != FieldName::te) continue;
+    http::for_each_element(field.value, [&found](std::string_view element) {
+      if (base::equals_ignoring_case(element, "trailers")) found = true;
+    });
+  }
+  return found;
+}
+
 // The same trace with a parent id of ours; a trace of our own when the client brought none.
 void write_traceparent(Exchange& exchange, http::H1Writer& writer, std::string_view received) {
   Random& random = exchange.worker().random();
@@ -174,29 +185,53 @@ bool passes_to_target(const Exchange& exchange, const Field& field,
   }
 }
 
-void put_request_head(Exchange& exchange, http::H1Writer& writer) {
+void put_h2_request_line(const Exchange& exchange, std::string_view host, http::H1Writer& writer) {
+  const http::RequestHead& request = exchange.request;
+  writer.trusted_field(":method", request.method_text);
+  writer.trusted_field(":scheme", exchange.group_settings->tls != nullptr ? "https" : "http");
+  writer.trusted_field(":authority", host);
+  writer.trusted_text(":path: ");
+  writer.trusted_text(request.path);
+  if (request.has_query) {
+    writer.trusted_text("?");
+    writer.trusted_text(request.query);
+  }
+  writer.end_field();
+}
+
+std::string_view via(bool is_http2, std::uint8_t minor_version) {
+  if (is_http2) return "2 sluice";
+  return minor_version == 0 ? "1.0 sluice" : "1.1 sluice";
+}
+
+void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer) {
   const http::RequestHead& request = exchange.request;
   const config::Forwarding& settings = exchange.model().forwarding;
-  writer.request_line(request.method_text, request.path, request.query, request.has_query);
-  const Nominations nominations(request.fields);
   const std::string_view host = request.host.empty() || !settings.preserve_host
                                     ? std::string_view(exchange.pool->target().id())
                                     : request.host;
-  if (request.fields.find(FieldName::host) == nullptr) writer.trusted_field("Host", host);
+  if (to_http2) {
+    put_h2_request_line(exchange, host, writer);
+  } else {
+    writer.request_line(request.method_text, request.path, request.query, request.has_query);
+    if (request.fields.find(FieldName::host) == nullptr) writer.trusted_field("Host", host);
+  }
+  const Nominations nominations(request.fields);
   for (const Field& field : request.fields) {
     if (field.known == FieldName::host) {
-      writer.trusted_field(field.name, host);
+      if (!to_http2) writer.trusted_field(field.name, host);
     } else if (passes_to_target(exchange, field, nominations)) {
       writer.trusted_field(field.name, field.value);
     }
   }
+  // The one coding that HTTP/2 knows (RFC 9113 8.2.2), and gRPC asks for.
+  if (to_http2 && takes_trailers(request)) writer.trusted_field("TE", "trailers");
   write_forwarded_for(exchange, writer);
   write_forwarded_facts(exchange, writer);
   writer.trusted_field("X-Request-Id", exchange.request_id);
   write_traceparent(exchange, writer, request.fields.value(FieldName::traceparent));
-  if (settings.via)
-    writer.trusted_field("Via", request.minor_version == 0 ? "1.0 sluice" : "1.1 sluice");
-  if (request.framing == http::Framing::chunked) {
+  if (settings.via) writer.trusted_field("Via", via(request.http2, request.minor_version));
+  if (request.framing == http::Framing::chunked && !to_http2) {
     writer.trusted_field("Transfer-Encoding", "chunked");
   }
   if (exchange.upgrade == Upgrade::websocket) writer.trusted_text(upgrade_fields);
@@ -218,7 +253,7 @@ bool passes_to_client(const Exchange& exchange, const Field& field,
 
 void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
   const http::ResponseHead& answer = exchange.answer;
-  writer.status_line(answer.status, answer.reason_phrase);
+  put_status(exchange, writer, answer.status, answer.reason_phrase);
   const Nominations nominations(answer.fields);
   bool has_date = false;
   for (const Field& field : answer.fields) {
@@ -228,22 +263,34 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
   }
   if (!has_date) writer.trusted_field("Date", exchange.worker().http_date());
   if (exchange.model().forwarding.via) {
-    writer.trusted_field("Via", answer.minor_version == 0 ? "1.0 sluice" : "1.1 sluice");
+    writer.trusted_field("Via", via(answer.http2, answer.minor_version));
   }
   if (!exchange.set_cookie.empty()) writer.trusted_field("Set-Cookie", exchange.set_cookie);
-  if (chunked) writer.trusted_field("Transfer-Encoding", "chunked");
-  if (!exchange.keep_connection) {
-    writer.trusted_field("Connection", "close");
-  } else if (exchange.request.minor_version == 0) {
-    writer.trusted_field("Connection", "keep-alive");
+  if (chunked && !exchange.client_side->is_http2()) {
+    writer.trusted_field("Transfer-Encoding", "chunked");
   }
+  put_connection(exchange, writer);
   writer.end_head();
+}
+
+std::string passing_trailers(const Exchange& exchange, const http::Fields& trailers,
+                             bool pass_all) {
+  std::string lines;
+  const std::vector<std::string>& allowed = exchange.model().forwarding.trailers;
+  for (const http::Field& field : trailers) {
+    const bool is_allowed = pass_all || std::ranges::any_of(allowed, [&](const std::string& name) {
+                              return base::equals_ignoring_case(field.name, name);
+                            });
+    if (!is_allowed) continue;
+    lines.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+  return lines;
 }
 
 // Of a 1xx.
 void put_bodiless_fields(const Exchange& exchange, http::H1Writer& writer) {
   const http::ResponseHead& answer = exchange.answer;
-  writer.status_line(answer.status, answer.reason_phrase);
+  put_status(exchange, writer, answer.status, answer.reason_phrase);
   const Nominations nominations(answer.fields);
   for (const Field& field : answer.fields) {
     if (field.known == FieldName::content_length || is_hop_by_hop_for_us(field.known) ||
@@ -312,9 +359,9 @@ void identify_request(Exchange& exchange) {
   exchange.request_id = {exchange.request_id_storage.data(), exchange.request_id_storage.size()};
 }
 
-void write_request_head(Exchange& exchange) {
+void write_request_head(Exchange& exchange, bool to_http2) {
   write_head(exchange, exchange.request_head_bytes,
-             [&exchange](http::H1Writer& writer) { put_request_head(exchange, writer); });
+             [&](http::H1Writer& writer) { put_request_head(exchange, to_http2, writer); });
 }
 
 void write_answer_head(Exchange& exchange, bool chunked) {
@@ -330,6 +377,37 @@ void write_switching_head(Exchange& exchange) {
     writer.trusted_text(upgrade_fields);
     writer.end_head();
   });
+}
+
+void put_status(const Exchange& exchange, http::H1Writer& writer, std::uint16_t status,
+                std::string_view phrase) {
+  if (!exchange.client_side->is_http2()) return writer.status_line(status, phrase);
+  writer.trusted_text(":status: ");
+  writer.number(status);
+  writer.end_field();
+}
+
+void put_connection(const Exchange& exchange, http::H1Writer& writer) {
+  if (exchange.client_side->is_http2()) return;
+  if (!exchange.keep_connection) {
+    writer.trusted_field("Connection", "close");
+  } else if (exchange.request.minor_version == 0) {
+    writer.trusted_field("Connection", "keep-alive");
+  }
+}
+
+std::string request_trailers(Exchange& exchange) {
+  const http::Fields& trailers = exchange.request_body().trailers();
+  if (trailers.size() == 0) return {};
+  const bool all = exchange.client_side->is_http2() && exchange.target->is_http2();
+  return passing_trailers(exchange, trailers, all);
+}
+
+std::string answer_trailers(Exchange& exchange) {
+  const http::Fields& trailers = exchange.target->body().trailers();
+  if (trailers.size() == 0) return {};
+  const bool all = exchange.client_side->is_http2() && exchange.target->is_http2();
+  return passing_trailers(exchange, trailers, all);
 }
 
 void write_informational_head(Exchange& exchange) {

@@ -3,8 +3,16 @@
 // What passes and what does not (RFC 9110 7.6; T9, T10, T11): every field as sent, less
 // hop-by-hop fields and those that Connection nominates (protected names excepted), less aliases of
 // names that we set or trust, less forwarding fields from peers that are not trusted, plus ours.
+//
+// For HTTP/2 a head is written as lines, too: `:status: 200`, then the fields, names in any case.
+// The sender of the stream takes them apart again (upstream/h2_lines.h), so that what passes is
+// decided by one piece of code.
 #pragma once
 
+#include <string>
+#include <string_view>
+
+#include "sluice/http/h1_writer.h"
 #include "sluice/net/buffer.h"
 #include "sluice/proxy/exchange.h"
 
@@ -17,7 +25,7 @@ void identify_client(Exchange& exchange);
 void identify_request(Exchange& exchange);
 
 // Writes the request head for the target into exchange.head_buffer.
-void write_request_head(Exchange& exchange);
+void write_request_head(Exchange& exchange, bool to_http2);
 
 // Writes the answer's head for the client into exchange.head_buffer. `chunked`: the body is sent
 // so.
@@ -28,5 +36,24 @@ void write_switching_head(Exchange& exchange);
 
 // A 1xx that passes on (103), into exchange.head_buffer.
 void write_informational_head(Exchange& exchange);
+
+// The status of an answer to the client, and what tells an HTTP/1 client how its connection goes
+// on.
+void put_status(const Exchange& exchange, http::H1Writer& writer, std::uint16_t status,
+                std::string_view phrase);
+void put_connection(const Exchange& exchange, http::H1Writer& writer);
+
+// Nobody told how long the body is.
+[[nodiscard]] inline bool has_unknown_length(const http::RequestHead& head) {
+  return head.framing == http::Framing::chunked;
+}
+[[nodiscard]] inline bool has_unknown_length(const http::ResponseHead& head) {
+  return head.framing == http::Framing::chunked || head.framing == http::Framing::until_close;
+}
+
+// The trailers that pass, as field lines; nearly always none. Between HTTP/2 and HTTP/2 all do, for
+// gRPC lives by them; elsewhere those that `forwarding.trailers` names (T4).
+[[nodiscard]] std::string request_trailers(Exchange& exchange);
+[[nodiscard]] std::string answer_trailers(Exchange& exchange);
 
 }  // namespace sluice::proxy

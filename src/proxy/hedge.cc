@@ -31,8 +31,7 @@ bool is_over(const Hedge& hedge) { return hedge.is_stopped || hedge.has_expired;
 
 void end_waiting(Hedge& hedge) {
   if (hedge.dialing.cancel() || !hedge.target.has_value()) return;
-  net::Stream& target = hedge.target->stream();
-  if (!target.cancel_writer()) (void)target.cancel_reader();
+  if (!hedge.target->sender().cancel()) (void)hedge.target->cancel_reader();
 }
 
 net::Task<Reason> connect_hedge(Exchange& exchange, Hedge& hedge) {
@@ -54,12 +53,14 @@ net::Task<Reason> connect_hedge(Exchange& exchange, Hedge& hedge) {
 // where the configuration says so) name the first one, as they do in a replayed answer of a cache.
 net::Task<Reason> ask(Exchange& exchange, Hedge& hedge) {
   ++exchange.tries;
-  net::Writer& writer = hedge.target->writer();
-  Transfer sent = writer.start({hedge.head.unread()});
-  if (writer.is_unfinished()) sent = co_await writer.finish();
+  upstream::Sender& sender = hedge.target->sender();
+  sender.set_head(hedge.head.unread(), false);
+  sender.add({}, true, {});
+  Transfer sent = sender.start();
+  if (sender.is_unfinished()) sent = co_await sender.finish();
   hedge.request_sent_at = base::Steady::now();
   if (sent != Transfer::ok) co_return Reason::target_closed_early;
-  hedge.target->stream().set_read_deadline(exchange.timeouts.response_header);
+  hedge.target->set_head_deadline(exchange.timeouts.response_header);
   for (std::uint32_t informational = 0; !is_over(hedge); ++informational) {
     const Reason reason = co_await hedge.target->read_head(hedge.answer, http::Method::get);
     if (reason != Reason::none) co_return reason;
@@ -69,7 +70,7 @@ net::Task<Reason> ask(Exchange& exchange, Hedge& hedge) {
     }
     hedge.target->skip_head();
   }
-  hedge.target->stream().clear_read_deadline();
+  hedge.target->clear_head_deadline();
   hedge.answer_head_at = base::Steady::now();
   co_return Reason::none;
 }
@@ -147,9 +148,7 @@ void adopt(Exchange& exchange, Hedge& hedge, Reason reason) {
     target::record_latency(exchange.pool->target(), now - exchange.request_sent_at, now);
   }
   if (exchange.target.has_value()) count_try(exchange, *exchange.target, 0);
-  exchange.target.reset();
-  exchange.target.emplace(std::move(*hedge.target));
-  hedge.target.reset();
+  exchange.target = std::move(hedge.target);
   exchange.answer.clear();
   std::swap(exchange.answer, hedge.answer);
   exchange.reservation = std::move(hedge.reservation);

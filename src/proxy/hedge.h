@@ -24,7 +24,7 @@ struct Hedge {
   net::WaitSlot ended;
 
   upstream::Reservation reservation;
-  std::optional<upstream::H1Client> target;
+  upstream::ClientSlot target;
   http::ResponseHead answer;  // views into the target's buffer
   net::Dialing dialing;
   net::Buffer head;

@@ -17,9 +17,9 @@ bool interrupt(Exchange& exchange) {
   }
   if (exchange.dialing.cancel()) return true;
   if (!exchange.target.has_value()) return false;
-  net::Stream& target = exchange.target->stream();
+  upstream::TargetClient& target = *exchange.target;
   // The pump alone waits to write while it runs; it ends with the exchange.
-  if (exchange.pump != Exchange::Pump::running && target.cancel_writer()) return true;
+  if (exchange.pump != Exchange::Pump::running && target.sender().cancel()) return true;
   return target.cancel_reader();
 }
 
@@ -54,7 +54,7 @@ void deregister(Exchange& exchange, const upstream::Pool& pool) {
   if (is_over || exchange.pool.get() != &pool) return;
   exchange.deregistered = true;
   if (interrupt(exchange)) return;
-  (void)exchange.connection->stream().cancel_writer();
+  (void)exchange.client_side->sender().cancel();
 }
 
 namespace {
@@ -63,7 +63,7 @@ void total_passed(void* context) {
   auto& exchange = *static_cast<Exchange*>(context);
   exchange.total_expired = true;
   if (interrupt(exchange)) return;
-  (void)exchange.connection->stream().cancel_writer();
+  (void)exchange.client_side->sender().cancel();
 }
 
 void try_passed(void* context) {

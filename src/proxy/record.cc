@@ -40,6 +40,7 @@ void count(Exchange& exchange, base::SteadyTime now) {
 }
 
 std::string_view protocol_of(const http::RequestHead& request) {
+  if (request.http2) return "HTTP/2.0";
   return request.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
@@ -51,9 +52,8 @@ void record(Exchange& exchange) {
       exchange.reason == observe::Reason::none && exchange.answer_in_one_write;
   const base::SteadyTime now = ended_at_once ? exchange.answer_sent_at : base::Steady::now();
   exchange.received_bytes += exchange.request_head_bytes;
-  if (exchange.request_body.has_value()) {
-    exchange.received_bytes += exchange.request_body->content_bytes();
-  }
+  if (exchange.body_begun) exchange.received_bytes += exchange.request_body().content_bytes();
+  exchange.sent_bytes += exchange.client_side->sender().bytes_written();
   count(exchange, now);
 
   const Connection& connection = *exchange.connection;

@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "proxy/body_framer.h"
 #include "proxy/headers.h"
 #include "proxy/interrupt.h"
 #include "proxy/target_try.h"
@@ -28,20 +27,19 @@ Reason answer_failure(const Exchange& exchange, Transfer read) {
 }  // namespace
 
 net::Task<Reason> relay_answer(Exchange& exchange) {
-  upstream::H1Client& target = *exchange.target;
+  upstream::TargetClient& target = *exchange.target;
   target.begin_body(exchange.answer);
-  upstream::BodyReader& body = target.body();
-  const bool length_unknown = exchange.answer.framing == http::Framing::chunked ||
-                              exchange.answer.framing == http::Framing::until_close;
+  upstream::Body& body = target.body();
+  const bool length_unknown = has_unknown_length(exchange.answer);
   const bool chunked = length_unknown && exchange.request.minor_version > 0;
   // An answer that overtakes its request is the connection's last: the rest of that is not read.
   exchange.keep_connection = exchange.request.persistent && !exchange.connection->must_close() &&
-                             (chunked || !length_unknown) && exchange.request_body->is_finished();
+                             (chunked || !length_unknown) && exchange.request_body().is_finished();
   write_answer_head(exchange, chunked);
   if (exchange.head_buffer.is_empty()) co_return Reason::internal_error;  // it did not fit
 
   const config::Milliseconds idle = exchange.timeouts.target_idle;
-  net::Writer writer(exchange.connection->stream(), exchange.model().timeouts.client_write);
+  upstream::Sender& sender = exchange.client_side->sender();
   exchange.status = exchange.answer.status;
   Reason end = Reason::none;
   std::uint32_t writes = 0;
@@ -62,17 +60,15 @@ net::Task<Reason> relay_answer(Exchange& exchange) {
       }
       continue;
     }
-    const std::string trailers =
-        finished && chunked ? allowed_trailers(exchange, body.trailers()) : std::string();
-    Framer framer(chunked);
+    const std::string trailers = finished ? answer_trailers(exchange) : std::string();
     const bool first = !exchange.answer_begun;
     exchange.answer_begun = true;
-    if (first) writer.add(exchange.head_buffer.unread());
-    framer.add(writer, runs, finished, trailers);
-    Transfer sent = writer.start();
+    if (first) sender.set_head(exchange.head_buffer.unread(), chunked);
+    sender.add(runs, finished, trailers);
+    Transfer sent = sender.start();
     if (first) exchange.answer_sent_at = base::Steady::now();
-    exchange.answer_in_one_write = first && finished && !writer.is_unfinished();
-    if (writer.is_unfinished()) sent = co_await writer.finish();
+    exchange.answer_in_one_write = first && finished && !sender.is_unfinished();
+    if (sender.is_unfinished()) sent = co_await sender.finish();
     if (sent != Transfer::ok) {
       end = interruption(exchange);
       if (end == Reason::none) end = client_write_failure(sent);
@@ -81,7 +77,6 @@ net::Task<Reason> relay_answer(Exchange& exchange) {
     if (finished) break;
     if (++writes % writes_per_turn == 0) co_await exchange.worker().loop().next_turn();
   }
-  exchange.sent_bytes += writer.bytes_written();
   co_return end;
 }
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <string>
 
-#include "proxy/body_framer.h"
+#include "proxy/headers.h"
 
 namespace sluice::proxy {
 
@@ -63,11 +63,9 @@ void keep_for_replay(Exchange& exchange, const upstream::Runs& runs) {
 }
 
 net::Task<Transfer> send_kept(Exchange& exchange) {
-  const upstream::BodyReader& body = *exchange.request_body;
-  const bool complete = body.is_finished();
-  const std::string trailers =
-      complete ? allowed_trailers(exchange, body.trailers()) : std::string();
-  net::Writer& writer = exchange.target->writer();
+  const bool complete = exchange.request_body().is_finished();
+  const std::string trailers = complete ? request_trailers(exchange) : std::string();
+  upstream::Sender& sender = exchange.target->sender();
   // Nobody adds to it meanwhile. A body that turned out empty has no piece, but an end.
   const std::size_t pieces = exchange.replay.pieces.size();
   for (std::size_t i = 0; i < std::max<std::size_t>(pieces, 1) && !exchange.stop_pump; ++i) {
@@ -77,10 +75,9 @@ net::Task<Transfer> send_kept(Exchange& exchange) {
       runs.bytes = runs.items[0].size();
       runs.count = 1;
     }
-    Framer framer(exchange.request.framing == http::Framing::chunked);
-    framer.add(writer, runs, complete && i + 1 >= pieces, trailers);
-    Transfer sent = writer.start();
-    if (writer.is_unfinished()) sent = co_await writer.finish();
+    sender.add(runs, complete && i + 1 >= pieces, trailers);
+    Transfer sent = sender.start();
+    if (sender.is_unfinished()) sent = co_await sender.finish();
     if (sent != Transfer::ok) co_return sent;
   }
   co_return Transfer::ok;
@@ -88,14 +85,14 @@ net::Task<Transfer> send_kept(Exchange& exchange) {
 
 bool can_rewind(const Exchange& exchange) {
   if (exchange.pump == Exchange::Pump::unused && !exchange.replay.is_used) {
-    return exchange.request_body->within_head_buffer();
+    return exchange.request_body().can_restart();
   }
   return exchange.replay.is_kept;
 }
 
 void rewind_request(Exchange& exchange) {
   if (exchange.pump == Exchange::Pump::unused && !exchange.replay.is_used) {
-    begin_request_body(exchange);
+    exchange.client_side->begin_body();
   } else {
     exchange.replay.is_used = true;
   }

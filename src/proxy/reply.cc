@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "proxy/headers.h"
 #include "sluice/http/h1_writer.h"
 #include "sluice/http/uri.h"
 
@@ -26,8 +27,8 @@ bool may_have_body(std::uint16_t status) { return status >= 200 && status != 204
 // The next request begins where this body ends; a body not read yet would have to be read for
 // nothing.
 bool request_is_read(Exchange& exchange) {
-  if (!exchange.request_understood || !exchange.request_body.has_value()) return false;
-  upstream::BodyReader& body = *exchange.request_body;
+  if (!exchange.request_understood || !exchange.body_begun) return false;
+  upstream::Body& body = exchange.request_body();
   // What came with the head is at hand: a small body costs no connection.
   while (!body.is_finished() && exchange.pump == Exchange::Pump::unused && body.take().bytes > 0) {
   }
@@ -42,7 +43,7 @@ void write_head(Exchange& exchange, const OwnAnswer& answer) {
   }
   buffer.consume(buffer.unread().size());
   http::H1Writer writer(buffer.free_space());
-  writer.status_line(answer.status, http::standard_reason_phrase(answer.status));
+  put_status(exchange, writer, answer.status, http::standard_reason_phrase(answer.status));
   writer.trusted_field("Server", "sluice");
   writer.trusted_field("Date", exchange.worker().http_date());
   if (!answer.location.empty()) writer.field("Location", answer.location);
@@ -51,11 +52,7 @@ void write_head(Exchange& exchange, const OwnAnswer& answer) {
     if (!answer.body.empty()) writer.field("Content-Type", answer.content_type);
     writer.field("Content-Length", answer.body.size());
   }
-  if (!exchange.keep_connection) {
-    writer.trusted_field("Connection", "close");
-  } else if (exchange.request.minor_version == 0) {
-    writer.trusted_field("Connection", "keep-alive");
-  }
+  put_connection(exchange, writer);
   writer.end_head();
   buffer.commit(writer.overflowed() ? 0 : writer.size());
 }
@@ -67,12 +64,17 @@ net::Task<After> send(Exchange& exchange, OwnAnswer answer) {
   write_head(exchange, answer);
   const bool with_body =
       may_have_body(answer.status) && exchange.request.method != http::Method::head;
-  net::Writer writer(exchange.connection->stream(), exchange.model().timeouts.client_write);
+  upstream::Runs body;
+  if (with_body && !answer.body.empty()) {
+    body.items[body.count++] = base::as_bytes(answer.body);
+    body.bytes = answer.body.size();
+  }
+  upstream::Sender& sender = exchange.client_side->sender();
   exchange.answer_begun = true;
-  net::Transfer sent = writer.start(
-      {exchange.head_buffer.unread(), with_body ? base::as_bytes(answer.body) : base::Bytes{}});
-  if (writer.is_unfinished()) sent = co_await writer.finish();
-  exchange.sent_bytes += writer.bytes_written();
+  sender.set_head(exchange.head_buffer.unread(), false);
+  sender.add(body, true, {});
+  net::Transfer sent = sender.start();
+  if (sender.is_unfinished()) sent = co_await sender.finish();
   if (sent != net::Transfer::ok) {
     // The reason of the answer stays: it says why the exchange ended; that it was not read is no
     // news.

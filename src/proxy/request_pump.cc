@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "proxy/body_framer.h"
+#include "proxy/headers.h"
 #include "proxy/interrupt.h"
 #include "proxy/replay.h"
 
@@ -23,9 +23,8 @@ Reason client_read_failure(Transfer transfer) {
 
 // What is left of the body, to its end or until one side does not go on.
 net::Task<> pump_rest(Exchange& exchange) {
-  upstream::BodyReader& body = *exchange.request_body;
-  upstream::H1Client& target = *exchange.target;
-  const bool chunked = exchange.request.framing == http::Framing::chunked;
+  upstream::Body& body = exchange.request_body();
+  upstream::Sender& sender = exchange.target->sender();
   std::uint32_t writes = 0;
   while (!exchange.stop_pump) {
     const upstream::Runs runs = body.take();
@@ -41,13 +40,10 @@ net::Task<> pump_rest(Exchange& exchange) {
       }
       continue;
     }
-    const std::string trailers =
-        body.is_finished() ? allowed_trailers(exchange, body.trailers()) : std::string();
-    Framer framer(chunked);
-    net::Writer& writer = target.writer();
-    framer.add(writer, runs, body.is_finished(), trailers);
-    Transfer sent = writer.start();
-    if (writer.is_unfinished()) sent = co_await writer.finish();
+    const std::string trailers = body.is_finished() ? request_trailers(exchange) : std::string();
+    sender.add(runs, body.is_finished(), trailers);
+    Transfer sent = sender.start();
+    if (sender.is_unfinished()) sent = co_await sender.finish();
     if (sent == Transfer::expired) exchange.pump_failure = Reason::target_response_timeout;
     // A target that takes no more may have answered already: reading that is the other coroutine's
     // part.
@@ -61,9 +57,9 @@ net::Task<> pump_rest(Exchange& exchange) {
 }
 
 net::Task<> pump_request_body(Exchange& exchange) {
-  upstream::H1Client& target = *exchange.target;
+  upstream::TargetClient& target = *exchange.target;
   Transfer sent = Transfer::ok;
-  const bool was_read_whole = exchange.replay.is_used && exchange.request_body->is_finished();
+  const bool was_read_whole = exchange.replay.is_used && exchange.request_body().is_finished();
   if (exchange.replay.is_used) sent = co_await send_kept(exchange);
   if (sent == Transfer::expired) exchange.pump_failure = Reason::target_response_timeout;
   if (was_read_whole) {
@@ -80,30 +76,21 @@ net::Task<> pump_request_body(Exchange& exchange) {
   if (exchange.pump_failure == Reason::none) {
     // Now the target has the word, also one that took no more, and the client is only watched.
     if (exchange.target_status == 0) {
-      target.stream().set_read_deadline(exchange.timeouts.response_header);
+      target.set_head_deadline(exchange.timeouts.response_header);
     }
-    if (!was_read_whole) exchange.ended_with_request.reset();
+    if (!was_read_whole) exchange.client_side->body_was_read();
     watch_client(exchange);
   }
   // Nobody needs the answer any more. This may end the exchange: nothing of it is touched
   // afterwards.
   const bool is_over = exchange.pump_failure != Reason::none || exchange.client_left;
-  if (is_over) (void)target.stream().cancel_reader();
-}
-
-// Nothing more of it has to come: with the client's end of sending it is whole, or never will be.
-bool is_at_hand(const Exchange& exchange) {
-  const upstream::BodyReader& body = *exchange.request_body;
-  if (body.is_finished() || exchange.pump == Exchange::Pump::finished) return true;
-  if (exchange.request.framing != http::Framing::length || !body.within_head_buffer()) return false;
-  const std::size_t received = exchange.connection->received.unread().size();
-  return received - exchange.request_head_bytes >= exchange.request.content_length;
+  if (is_over) (void)target.cancel_reader();
 }
 
 }  // namespace
 
 Reason body_defect(const Exchange& exchange) {
-  const upstream::BodyReader& body = *exchange.request_body;
+  const upstream::Body& body = exchange.request_body();
   if (body.has_failed()) return body.failure();
   if (exchange.body_limit != 0 && body.content_bytes() > exchange.body_limit) {
     return Reason::body_too_large;
@@ -121,40 +108,17 @@ Reason start_pump(Exchange& exchange) {
 net::Task<> end_pump(Exchange& exchange) {
   if (exchange.pump != Exchange::Pump::running) co_return;
   exchange.stop_pump = true;
-  (void)exchange.connection->stream().cancel_reader();
-  if (exchange.pump == Exchange::Pump::running) (void)exchange.target->stream().cancel_writer();
+  (void)exchange.client_side->cancel_reader();
+  if (exchange.pump == Exchange::Pump::running) (void)exchange.target->sender().cancel();
   if (exchange.pump == Exchange::Pump::running) (void)co_await exchange.pump_ended.wait();
 }
 
 void watch_client(Exchange& exchange) {
-  if (exchange.pump == Exchange::Pump::running) return;
-  net::Stream& stream = exchange.connection->stream();
-  if (!exchange.ended_with_request.has_value()) exchange.ended_with_request = stream.hung_up();
-  // While the body is not read yet its end may be on its way, with an end of sending behind it.
-  const bool tolerate = *exchange.ended_with_request || !is_at_hand(exchange) ||
-                        exchange.listener->settings->half_close == config::HalfClose::tolerate;
-  if (stream.was_reset() || (stream.hung_up() && !tolerate)) {
-    exchange.client_left = true;  // between two watches
-    return;
-  }
-  struct Watch {
-    Exchange* exchange;
-    bool tolerate;
-    void operator()(net::Wake) const {
-      net::Stream& client = exchange->connection->stream();
-      if (client.was_reset() || (client.hung_up() && !tolerate)) {
-        exchange->client_left = true;
-        (void)interrupt(*exchange);
-        return;
-      }
-      client.watch_reader(*this);  // pipelined bytes: not now
-    }
-  };
-  stream.watch_reader(Watch{&exchange, tolerate});
+  if (exchange.pump != Exchange::Pump::running) exchange.client_side->watch();
 }
 
 void unwatch_client(Exchange& exchange) {
-  if (exchange.pump != Exchange::Pump::running) exchange.connection->stream().unwatch_reader();
+  if (exchange.pump != Exchange::Pump::running) exchange.client_side->unwatch();
 }
 
 }  // namespace sluice::proxy

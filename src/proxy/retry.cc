@@ -16,7 +16,7 @@ namespace {
 enum class Failure : std::uint8_t { none, connect, reset, timeout, malformed };
 
 // The target closed it while it was idle, and that was not known yet.
-bool was_dead(const std::optional<upstream::H1Client>& client, Reason reason) {
+bool was_dead(const upstream::ClientSlot& client, Reason reason) {
   return reason == Reason::target_closed_early && client.has_value() &&
          client->connection_was_used() && client->received_nothing();
 }
@@ -52,8 +52,8 @@ bool is_retried(const config::Retry& retry, Failure failure) {
 }  // namespace
 
 std::optional<target::Outcome> outcome_of(const Exchange& exchange,
-                                          const std::optional<upstream::H1Client>& client,
-                                          Reason reason, std::uint16_t status) {
+                                          const upstream::ClientSlot& client, Reason reason,
+                                          std::uint16_t status) {
   if (reason == Reason::none) {
     return status >= 500 ? target::Outcome::server_error : target::Outcome::success;
   }

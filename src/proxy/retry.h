@@ -11,9 +11,10 @@ namespace sluice::proxy {
 // Of a try over `client` (without one when it had no connection) that ended with `reason`, or with
 // the answer of that status when it is none. Nothing: it says nothing about its target (the client
 // left, a limit of ours, a kept connection that had died of old age).
-[[nodiscard]] std::optional<target::Outcome> outcome_of(
-    const Exchange& exchange, const std::optional<upstream::H1Client>& client,
-    observe::Reason reason, std::uint16_t status);
+[[nodiscard]] std::optional<target::Outcome> outcome_of(const Exchange& exchange,
+                                                        const upstream::ClientSlot& client,
+                                                        observe::Reason reason,
+                                                        std::uint16_t status);
 
 // Tells passive health, and the latency average, how the try ended.
 void report_try(Exchange& exchange, observe::Reason reason);

@@ -44,13 +44,13 @@ void keep_for_log(Exchange& exchange) {
 
 net::Task<bool> send_switch(Exchange& exchange) {
   write_switching_head(exchange);
-  net::Writer writer(exchange.connection->stream(), exchange.model().timeouts.client_write);
+  upstream::Sender& sender = exchange.client_side->sender();
   exchange.answer_begun = true;
   exchange.status = exchange.answer.status;
-  Transfer sent = writer.start({exchange.head_buffer.unread()});
+  sender.set_head(exchange.head_buffer.unread(), false);
+  Transfer sent = sender.start();
   exchange.answer_sent_at = base::Steady::now();
-  if (writer.is_unfinished()) sent = co_await writer.finish();
-  exchange.sent_bytes += writer.bytes_written();
+  if (sender.is_unfinished()) sent = co_await sender.finish();
   exchange.head_buffer.release();
   if (sent != Transfer::ok) set_end(exchange, client_write_failure(sent));
   co_return sent == Transfer::ok;

@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "proxy/body_framer.h"
 #include "proxy/headers.h"
 #include "proxy/interrupt.h"
 #include "proxy/replay.h"
@@ -20,7 +19,8 @@ namespace {
 using net::Transfer;
 using observe::Reason;
 
-constexpr std::string_view continue_answer = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view h1_continue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view h2_continue = ":status: 100\r\n";
 
 Reason reason_of(net::DialError error) {
   switch (error) {
@@ -79,28 +79,30 @@ Reason judge_sent(Exchange& exchange, bool is_whole, Transfer sent) {
 }
 
 Reason prepare_head(Exchange& exchange) {
-  write_request_head(exchange);
+  write_request_head(exchange, exchange.target->is_http2());
   const bool did_fit = !exchange.head_buffer.is_empty();
   return did_fit ? Reason::none : Reason::internal_error;
 }
 
 // A request without a body: one write, which nearly always ends at once; else finish_head is next.
 Reason send_head(Exchange& exchange) {
-  net::Writer& writer = exchange.target->writer();
+  upstream::Sender& sender = exchange.target->sender();
   ++exchange.tries;
-  const Transfer sent = writer.start({exchange.head_buffer.unread()});
-  return writer.is_unfinished() ? Reason::none : judge_sent(exchange, true, sent);
+  sender.set_head(exchange.head_buffer.unread(), false);
+  sender.add({}, true, {});
+  const Transfer sent = sender.start();
+  return sender.is_unfinished() ? Reason::none : judge_sent(exchange, true, sent);
 }
 
 net::Task<Reason> finish_head(Exchange& exchange) {
-  const Transfer sent = co_await exchange.target->writer().finish();
+  const Transfer sent = co_await exchange.target->sender().finish();
   co_return judge_sent(exchange, true, sent);
 }
 
 // The head, and in the same write the part of the body that came with it. What an earlier try had
 // sent is the pump's, for a target may answer without taking it.
 net::Task<Reason> send_with_body(Exchange& exchange) {
-  upstream::BodyReader& body = *exchange.request_body;
+  upstream::Body& body = exchange.request_body();
   upstream::Runs runs;
   const bool is_replayed = exchange.replay.is_used;
   if (!is_replayed) {
@@ -113,23 +115,21 @@ net::Task<Reason> send_with_body(Exchange& exchange) {
   const Reason defect = body_defect(exchange);
   if (defect != Reason::none) co_return defect;
   const bool complete = body.is_finished() && !is_replayed;
-  const std::string trailers =
-      complete ? allowed_trailers(exchange, body.trailers()) : std::string();
-  Framer framer(exchange.request.framing == http::Framing::chunked);
-  net::Writer& writer = exchange.target->writer();
-  writer.add(exchange.head_buffer.unread());
-  framer.add(writer, runs, complete, trailers);
+  const std::string trailers = complete ? request_trailers(exchange) : std::string();
+  upstream::Sender& sender = exchange.target->sender();
+  sender.set_head(exchange.head_buffer.unread(), has_unknown_length(exchange.request));
+  sender.add(runs, complete, trailers);
   ++exchange.tries;
-  Transfer sent = writer.start();
-  if (writer.is_unfinished()) sent = co_await writer.finish();
+  Transfer sent = sender.start();
+  if (sender.is_unfinished()) sent = co_await sender.finish();
   co_return judge_sent(exchange, complete, sent);
 }
 
-net::Task<bool> send_to_client(Exchange& exchange, base::Bytes bytes) {
-  net::Writer writer(exchange.connection->stream(), exchange.model().timeouts.client_write);
-  Transfer sent = writer.start({bytes});
-  if (writer.is_unfinished()) sent = co_await writer.finish();
-  exchange.sent_bytes += writer.bytes_written();
+net::Task<bool> send_informational(Exchange& exchange, base::Bytes head) {
+  upstream::Sender& sender = exchange.client_side->sender();
+  sender.add_informational(head);
+  Transfer sent = sender.start();
+  if (sender.is_unfinished()) sent = co_await sender.finish();
   if (sent != Transfer::ok) {
     set_end(exchange, exchange.total_expired ? Reason::total_timeout : client_write_failure(sent));
   }
@@ -137,16 +137,17 @@ net::Task<bool> send_to_client(Exchange& exchange, base::Bytes bytes) {
 }
 
 bool has_more_to_send(const Exchange& exchange) {
-  return !exchange.request_body->is_finished() || exchange.replay.is_used;
+  return !exchange.request_body().is_finished() || exchange.replay.is_used;
 }
 
 // The rest of a longer body follows in a coroutine of its own.
 net::Task<Reason> begin_pump(Exchange& exchange) {
-  if (!exchange.target->stream().is_open()) co_return Reason::none;
+  if (!exchange.target->is_open()) co_return Reason::none;
   if (exchange.request.expects_continue && !exchange.continue_sent &&
-      exchange.request_body->content_bytes() == 0) {
+      exchange.request_body().content_bytes() == 0) {
     exchange.continue_sent = true;
-    const bool told = co_await send_to_client(exchange, base::as_bytes(continue_answer));
+    const std::string_view go_on = exchange.client_side->is_http2() ? h2_continue : h1_continue;
+    const bool told = co_await send_informational(exchange, base::as_bytes(go_on));
     if (!told) co_return exchange.reason;
   }
   co_return start_pump(exchange);
@@ -154,15 +155,15 @@ net::Task<Reason> begin_pump(Exchange& exchange) {
 
 // A 1xx other than the final 101; none: read on.
 net::Task<Reason> pass_informational(Exchange& exchange) {
-  upstream::H1Client& target = *exchange.target;
+  upstream::TargetClient& target = *exchange.target;
   if (exchange.answer.status != 100 && exchange.request.minor_version > 0) {
     write_informational_head(exchange);
     exchange.informational_sent = true;
-    const bool sent = co_await send_to_client(exchange, exchange.head_buffer.unread());
+    const bool sent = co_await send_informational(exchange, exchange.head_buffer.unread());
     if (!sent) co_return exchange.reason;
     // A deadline that passes while we wait for the client finds nobody to wake, and is gone.
     if (exchange.pump != Exchange::Pump::running) {
-      target.stream().set_read_deadline(exchange.timeouts.response_header);
+      target.set_head_deadline(exchange.timeouts.response_header);
     }
   }
   target.skip_head();
@@ -171,17 +172,17 @@ net::Task<Reason> pass_informational(Exchange& exchange) {
 
 // The final head of the answer; 1xx are swallowed or passed on.
 net::Task<Reason> read_answer_head(Exchange& exchange) {
-  upstream::H1Client& target = *exchange.target;
+  upstream::TargetClient& target = *exchange.target;
   // The target's time begins when it has the whole request; until then the pump's timeouts hold.
   if (exchange.pump != Exchange::Pump::running) {
-    target.stream().set_read_deadline(exchange.timeouts.response_header);
+    target.set_head_deadline(exchange.timeouts.response_header);
   }
   for (std::uint32_t informational = 0;; ++informational) {
     Reason reason = interruption(exchange);
     if (reason != Reason::none) co_return reason;
     reason = co_await target.read_head(exchange.answer, exchange.request.method);
     if (reason != Reason::none) {
-      target.stream().clear_read_deadline();
+      target.clear_head_deadline();
       const Reason ended = interruption(exchange);
       co_return ended != Reason::none ? ended : reason;
     }
@@ -197,7 +198,7 @@ net::Task<Reason> read_answer_head(Exchange& exchange) {
     reason = co_await pass_informational(exchange);
     if (reason != Reason::none) co_return reason;
   }
-  target.stream().clear_read_deadline();
+  target.clear_head_deadline();
   exchange.answer_head_at = base::Steady::now();
   exchange.target_status = exchange.answer.status;
   exchange.group->cells().response_time.record(exchange.answer_head_at - exchange.request_sent_at);
@@ -241,7 +242,7 @@ net::Task<Connected> connect(Exchange& exchange, upstream::Pool& pool, net::Dial
 }
 
 void begin_client(const Exchange& exchange, std::unique_ptr<upstream::Connection> connection,
-                  std::optional<upstream::H1Client>& client) {
+                  upstream::ClientSlot& client) {
   const config::Limits& limits = exchange.model().limits;
   const http::HeadLimits head_limits{.first_line_bytes = limits.response_headers_bytes,
                                      .field_bytes = limits.response_headers_bytes,
@@ -249,20 +250,21 @@ void begin_client(const Exchange& exchange, std::unique_ptr<upstream::Connection
                                      .field_count = limits.header_count};
   const http::BodyLimits body_limits{.chunk_extension_bytes = limits.chunk_extension_bytes,
                                      .trailer_bytes = limits.trailer_bytes};
-  client.emplace(std::move(connection), head_limits, body_limits, exchange.timeouts.target_idle);
+  client.emplace<upstream::H1Client>(std::move(connection), head_limits, body_limits,
+                                     exchange.timeouts.target_idle);
 }
 
 net::Task<Reason> try_target(Exchange& exchange, bool fresh_only) {
   const bool is_bodiless = exchange.request.framing == http::Framing::none;
   begin_try_deadline(exchange);
-  if (exchange.connection->stream().was_reset()) exchange.client_left = true;
+  if (exchange.client_side->has_gone()) exchange.client_left = true;
   Reason reason = interruption(exchange);
   if (reason == Reason::none && (fresh_only || !take_kept_connection(exchange))) {
     reason = co_await connect_try(exchange);
   }
   if (reason == Reason::none) reason = prepare_head(exchange);
   if (reason == Reason::none && is_bodiless) reason = send_head(exchange);
-  if (reason == Reason::none && is_bodiless && exchange.target->writer().is_unfinished()) {
+  if (reason == Reason::none && is_bodiless && exchange.target->sender().is_unfinished()) {
     reason = co_await finish_head(exchange);
   }
   if (reason == Reason::none && !is_bodiless) reason = co_await send_with_body(exchange);
@@ -276,9 +278,9 @@ net::Task<Reason> try_target(Exchange& exchange, bool fresh_only) {
   co_return reason;
 }
 
-void count_try(Exchange& exchange, upstream::H1Client& client, std::uint16_t status) {
+void count_try(Exchange& exchange, upstream::TargetClient& client, std::uint16_t status) {
   upstream::GroupCells& cells = exchange.group->cells();
-  cells.sent_bytes.add(client.writer().bytes_written());
+  cells.sent_bytes.add(client.sender().bytes_written());
   cells.received_bytes.add(client.head_bytes() + client.body().content_bytes());
   if (status >= 100 && status < 600) cells.answers_by_class[status / 100U - 1]->add();
 }

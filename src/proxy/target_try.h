@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "sluice/net/task.h"
@@ -32,14 +31,14 @@ struct Connected {
                                            net::Dialing& dialing, bool fresh_only);
 // An exchange on that connection, with the limits that hold for this one.
 void begin_client(const Exchange& exchange, std::unique_ptr<upstream::Connection> connection,
-                  std::optional<upstream::H1Client>& client);
+                  upstream::ClientSlot& client);
 
 // Counts why there is no connection; not for one that was given up before its time.
 void report_connection_error(Exchange& exchange, const target::Target& target,
                              const Connected& connected);
 
 // Bytes and status class of a try whose client is given.
-void count_try(Exchange& exchange, upstream::H1Client& client, std::uint16_t status);
+void count_try(Exchange& exchange, upstream::TargetClient& client, std::uint16_t status);
 
 [[nodiscard]] observe::Reason client_write_failure(net::Transfer transfer);
 

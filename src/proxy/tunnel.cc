@@ -5,8 +5,6 @@
 #include <array>
 #include <utility>
 
-#include "proxy/body_framer.h"
-
 namespace sluice::proxy {
 
 using net::IoStatus;
@@ -24,11 +22,11 @@ net::Deadline::Callback call() {
 
 Tunnel::Tunnel(Exchange& exchange)
     : exchange_(exchange),
-      to_target_{.from = exchange.connection->stream(),
-                 .to = exchange.target->stream(),
+      to_target_{.from = *exchange.client_side->stream(),
+                 .to = *exchange.target->stream(),
                  .our_role = http::WebSocketRole::client},
-      to_client_{.from = exchange.target->stream(),
-                 .to = exchange.connection->stream(),
+      to_client_{.from = *exchange.target->stream(),
+                 .to = *exchange.client_side->stream(),
                  .our_role = http::WebSocketRole::server},
       idle_(exchange.worker().loop().deadlines, call<&Tunnel::idle_time_passed>(), this),
       ping_(exchange.worker().loop().deadlines, call<&Tunnel::ping_time_passed>(), this),

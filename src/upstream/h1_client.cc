@@ -46,7 +46,7 @@ H1Client::H1Client(std::unique_ptr<Connection> connection, const http::HeadLimit
     : connection_(std::move(connection)),
       body_limits_(body_limits),
       parser_(limits),
-      writer_(connection_->stream(), write_timeout),
+      sender_(connection_->stream(), write_timeout),
       body_(connection_->stream()) {}
 
 net::Task<Reason> H1Client::read_head(http::ResponseHead& head, http::Method method) {
@@ -60,14 +60,14 @@ net::Task<Reason> H1Client::read_head(http::ResponseHead& head, http::Method met
       }
       if (buffer_.free_space().empty()) {
         buffer_.compact();
-        if (buffer_.free_space().empty() && !stream().loop().buffers.grow(buffer_)) {
+        if (buffer_.free_space().empty() && !connection_->stream().loop().buffers.grow(buffer_)) {
           co_return Reason::target_response_too_large;
         }
       }
     }
     const std::size_t before = buffer_.has_memory() ? buffer_.unread().size() : 0;
     const net::Transfer read =
-        co_await net::read_into(stream(), buffer_, net::BufferPool::smallest);
+        co_await net::read_into(connection_->stream(), buffer_, net::BufferPool::smallest);
     if (read != net::Transfer::ok) co_return reason_of(read);
     received_bytes_ += buffer_.unread().size() - before;
   }
@@ -90,9 +90,10 @@ net::Buffer H1Client::take_upgraded_bytes() {
   return rest;
 }
 
-void H1Client::finish(Pool& pool, bool request_sent_whole, bool target_persists) {
-  const bool clean = body_.is_finished() && !body_.has_stray_bytes() && is_quiet(stream());
-  if (clean && request_sent_whole && target_persists) {
+void H1Client::finish(Pool& pool, bool request_sent_whole, bool may_keep) {
+  const bool clean =
+      body_.is_finished() && !body_.has_stray_bytes() && is_quiet(connection_->stream());
+  if (clean && request_sent_whole && may_keep) {
     pool.give_back(std::move(connection_));
   } else {
     connection_.reset();

@@ -16,11 +16,12 @@
 #include "sluice/http/h1_parser.h"
 #include "sluice/http/message.h"
 #include "sluice/observe/reason.h"
+#include "sluice/proxy/client_side.h"
 #include "sluice/proxy/connection.h"
+#include "sluice/proxy/h1_server.h"
 #include "sluice/proxy/view.h"
-#include "sluice/upstream/body_reader.h"
+#include "sluice/upstream/client_slot.h"
 #include "sluice/upstream/group.h"
-#include "sluice/upstream/h1_client.h"
 
 namespace sluice::proxy {
 
@@ -56,20 +57,27 @@ struct Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  void begin(Connection& of, base::SteadyTime first_byte);
+  // Over HTTP/1: with a client's side of its own.
+  H1Server& begin(Connection& of, base::SteadyTime first_byte);
+  // Over HTTP/2: `side` outlives the exchange.
+  void begin(Connection& of, ClientSide& side, base::SteadyTime first_byte);
   void clear();  // before it is recycled; keeps allocations
 
   [[nodiscard]] const config::Model& model() const { return view->snapshot->model; }
   [[nodiscard]] Worker& worker() const { return connection->worker(); }
   [[nodiscard]] std::string_view scheme() const { return connection->is_tls() ? "https" : "http"; }
 
+  [[nodiscard]] upstream::Body& request_body() const { return client_side->body(); }
+
   // --- fixed when it begins
   Connection* connection = nullptr;
+  ClientSide* client_side = nullptr;
+  std::optional<H1Server> h1_server;
   std::shared_ptr<const View> view;
   const ListenerView* listener = nullptr;
 
   // --- the request
-  http::RequestHead request;  // views into connection->received
+  http::RequestHead request;  // views into what the client's side keeps until the end
   std::size_t request_head_bytes = 0;
   bool request_understood = false;  // false: the head was refused
   base::IpAddress client;           // the peer, or whom a trusted proxy named
@@ -79,8 +87,8 @@ struct Exchange {
   upstream::Group* group = nullptr;                         // in `view`
   EffectiveTimeouts timeouts{};                             // set when the group is known
   const upstream::GroupSettings* group_settings = nullptr;  // as they were when it began
-  std::optional<upstream::BodyReader> request_body;
-  std::uint64_t body_limit = 0;  // 0: unlimited
+  bool body_begun = false;                                  // `request_body` may be asked for
+  std::uint64_t body_limit = 0;                             // 0: unlimited
   Upgrade upgrade = Upgrade::none;
   std::unique_ptr<char[]> kept_head;  // of a tunnel: what `request` points into
   std::array<char, 32> request_id_storage{};
@@ -99,7 +107,7 @@ struct Exchange {
   // --- the target of the current try
   upstream::Reservation reservation;
   std::shared_ptr<upstream::Pool> pool;
-  std::optional<upstream::H1Client> target;
+  upstream::ClientSlot target;
   http::ResponseHead answer;  // views into the target's buffer
   std::uint16_t target_status = 0;
   std::uint8_t tries = 0;  // requests sent
@@ -111,8 +119,6 @@ struct Exchange {
 
   // --- what may end a try, or the exchange, from elsewhere; see interrupt.h
   bool client_left = false;  // noticed while waiting for the target
-  // The client's end of sending came with the request; nothing yet: nobody has looked since.
-  std::optional<bool> ended_with_request;
   bool total_expired = false;
   bool try_expired = false;
   bool deregistered = false;  // the target's deregistration delay is over
@@ -150,9 +156,9 @@ struct Exchange {
 // To be called where an exchange ends for another reason than the target's own answer.
 void set_end(Exchange& exchange, observe::Reason reason);
 
-// Reads the request's body from its first byte, also again for another try while all of it is at
-// hand.
-void begin_request_body(Exchange& exchange);
+// Between two peers that are faster than we are, a body never waits: about each MiB it lets the
+// others have their turn, and the deadlines theirs.
+inline constexpr std::uint32_t writes_per_turn = 32;
 
 [[nodiscard]] EffectiveTimeouts effective_timeouts(const Exchange& exchange);
 

@@ -59,7 +59,7 @@ class Forwarding {
   Forwarding& operator=(const Forwarding&) = delete;
 
   std::string head() {
-    write_request_head(exchange);
+    write_request_head(exchange, false);
     return std::string(base::as_text(exchange.head_buffer.unread()));
   }
   // The lines of the head with that name, in any case, as they stand.
