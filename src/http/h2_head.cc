@@ -86,17 +86,20 @@ class PseudoFields {
          !is_connection_specific(field);
 }
 
-// Crumbs of Cookie become one field (RFC 9113 8.2.3): targets that speak HTTP/1 expect a single
-// one. Returns how many there were.
-[[nodiscard]] std::size_t join_cookies(std::span<const Field> fields, std::string& joined) {
-  joined.clear();
-  std::size_t crumbs = 0;
+// Crumbs of Cookie become one field (RFC 9113 8.2.3), for targets that speak HTTP/1 expect a single
+// one. A whole one is left where it is.
+[[nodiscard]] std::string_view whole_cookie(std::span<const Field> fields, std::string& joined) {
+  const Field* first = nullptr;
   for (const Field& field : fields) {
     if (field.known != FieldName::cookie) continue;
-    if (crumbs++ != 0) joined.append("; ");
-    joined.append(field.value);
+    if (first == nullptr) {
+      first = &field;
+      continue;
+    }
+    if (joined.empty()) joined = first->value;
+    joined.append("; ").append(field.value);
   }
-  return crumbs;
+  return joined.empty() && first != nullptr ? first->value : std::string_view(joined);
 }
 
 [[nodiscard]] Reason read_request_fields(std::span<const Field> fields, std::string& joined_cookie,
@@ -109,8 +112,7 @@ class PseudoFields {
       out.add(field);
     } else if (!cookie_stands) {
       cookie_stands = true;
-      const bool is_alone = join_cookies(fields, joined_cookie) == 1;
-      out.add({field.name, is_alone ? field.value : std::string_view(joined_cookie), field.known});
+      out.add({field.name, whole_cookie(fields, joined_cookie), field.known});
     }
   }
   return Reason::none;
