@@ -60,6 +60,7 @@ Listener read_listener(const Node& node, Unique& names, Unique& binds, Problems&
   }
   if (const auto tls = section.section("tls")) listener.tls = read_tls(*tls, problems);
   read_http2(section.get("http2"), problems);
+  if (listener.tls) listener.tls->offer_http2 = listener.http2;
   section.choice("half_close", {"abort", "tolerate"}, listener.half_close);
   listener.rules = read_rules(section.list("rules"), problems);
   if (const auto action = section.section("default_action")) {
