@@ -134,6 +134,7 @@ Model read_model(const Node& root, Problems& problems) {
   model.target_groups = read_target_groups(section.list("target_groups"), problems);
   if (const auto node = section.section("timeouts")) read_timeouts(*node, model.timeouts, problems);
   if (const auto node = section.section("limits")) read_limits(*node, model.limits, problems);
+  if (const auto node = section.section("http2")) read_http2(*node, model.http2, problems);
   if (const auto node = section.section("forwarding"))
     read_forwarding(*node, model.forwarding, problems);
   if (const auto node = section.section("admin")) read_admin(*node, model.admin, problems);

@@ -6,15 +6,6 @@
 namespace sluice::config {
 namespace {
 
-// Off is what there is; on must not be taken for granted in silence.
-void read_http2(const std::optional<Node>& node, Problems& problems) {
-  if (!node) return;
-  if (node->as_bool(problems).value_or(false)) {
-    node->error("HTTP/2 is not supported by this version; leave the key out or say false",
-                problems);
-  }
-}
-
 Listener read_listener(const Node& node, Unique& names, Unique& binds, Problems& problems) {
   Listener listener;
   listener.position = node.position();
@@ -30,7 +21,7 @@ Listener read_listener(const Node& node, Unique& names, Unique& binds, Problems&
     if (!any_port) binds.add(listener.bind.text(), *bind, problems);
   }
   if (const auto tls = section.section("tls")) listener.tls = read_server_tls(*tls, problems);
-  read_http2(section.get("http2"), problems);
+  section.flag("http2", listener.http2);
   if (listener.tls) listener.tls->offer_http2 = listener.http2;
   section.choice("half_close", {"abort", "tolerate"}, listener.half_close);
   listener.rules = read_rules(section.list("rules"), problems);

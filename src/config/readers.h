@@ -52,6 +52,7 @@ void read_stickiness(const Node& node, Stickiness& stickiness, Problems& problem
 // read_limits.cc
 void read_timeouts(const Node& node, Timeouts& timeouts, Problems& problems);
 void read_timeout_overrides(const Node& node, TimeoutOverrides& timeouts, Problems& problems);
+void read_http2(const Node& node, Http2& http2, Problems& problems);
 void read_limits(const Node& node, Limits& limits, Problems& problems);
 
 // read_forwarding.cc

@@ -42,7 +42,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::body_incomplete, "body_incomplete", 400, Side::client},
     {Reason::upgrade_body, "upgrade_body", 400, Side::client},
     {Reason::websocket_handshake_invalid, "websocket_handshake_invalid", 400, Side::client},
-    {Reason::h2_malformed_head, "h2_malformed_head", 400, Side::client},
+    {Reason::h2_malformed_head, "h2_malformed_head", 0, Side::client},
     // Limits and refusals with a status of their own.
     {Reason::version_not_supported, "version_not_supported", 505, Side::client},
     {Reason::transfer_coding_unknown, "transfer_coding_unknown", 501, Side::client},

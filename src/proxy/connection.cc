@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "proxy/h2_connection.h"
 #include "proxy/interrupt.h"
 #include "sluice/base/text.h"
 #include "sluice/http/h1_parser.h"
@@ -34,6 +35,8 @@ constexpr std::string_view plain_request_answer =
     "HTTP/1.1 400 Bad Request\r\nServer: sluice\r\nContent-Type: text/plain\r\n"
     "Content-Length: 54\r\nConnection: close\r\n\r\n"
     "400 Bad Request: plain HTTP was sent to an HTTPS port\n";
+
+constexpr std::string_view h2_preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";  // RFC 9113 3.4
 
 // The first byte of a TLS record that begins a handshake (RFC 8446 5.1); a letter begins an HTTP
 // method.
@@ -64,6 +67,7 @@ Connection::Connection(Worker& worker, std::shared_ptr<ListenerSlot> slot, net::
 }
 
 Connection::~Connection() {
+  h2_.reset();
   worker_.remove(*this);
   slot_->listener->cells.connections.add(-1);
 }
@@ -73,6 +77,13 @@ net::Task<> Connection::serve(std::unique_ptr<Connection> connection) {
   if (self.slot_->listener->settings->tls != nullptr) {
     const bool secured = co_await self.secure();
     if (!secured) co_return;
+  }
+  const bool is_http2 = co_await self.speaks_http2();
+  if (is_http2) {
+    self.h2_ = std::make_unique<H2Connection>(self);
+    co_await self.h2_->serve(std::move(self.received));
+    if (self.stream_.is_open() && !self.stream_.hung_up()) co_await self.linger();
+    co_return;
   }
   After after = After::keep;
   while (after == After::keep) {
@@ -146,6 +157,25 @@ net::Task<bool> Connection::secure() {
       .add();
   sni_ = base::to_lower(stream_.tls_server_name());
   co_return true;
+}
+
+// Over TLS the two have agreed on it; in the clear the first bytes tell, where the listener lets
+// them (prior knowledge, RFC 9113 3.3). What was read stays in `received`.
+net::Task<bool> Connection::speaks_http2() {
+  if (!slot_->listener->settings->http2) co_return false;
+  if (stream_.is_tls()) co_return stream_.tls_alpn() == "h2";
+  stream_.set_read_deadline(idle_time());
+  for (;;) {
+    const std::string_view read =
+        received.has_memory() ? base::as_text(received.unread()) : std::string_view();
+    if (read.size() >= h2_preface.size() || !h2_preface.starts_with(read)) {
+      stream_.clear_read_deadline();
+      co_return read.starts_with(h2_preface);
+    }
+    const Transfer got = co_await net::read_into(stream_, received, net::BufferPool::smallest);
+    if (got != Transfer::ok) co_return false;  // the HTTP/1 side finds the same end
+    if (read.empty()) stream_.set_read_deadline(header_timeout());
+  }
 }
 
 net::Task<Reason> Connection::read_request_head(Exchange& exchange) {
@@ -222,6 +252,14 @@ config::Milliseconds Connection::idle_time() const {
   return ending ? std::min(usual, last_request_time) : usual;
 }
 
+config::Milliseconds Connection::header_timeout() const {
+  return slot_->view->snapshot->model.timeouts.client_header;
+}
+
+config::Milliseconds Connection::client_write_timeout() const {
+  return slot_->view->snapshot->model.timeouts.client_write;
+}
+
 bool Connection::has_unread_input() const {
   return (received.has_memory() && !received.is_empty()) || unfinished_request_ ||
          stream_.may_read();
@@ -242,15 +280,22 @@ net::Task<> Connection::linger() {
   stream_.clear_read_deadline();
 }
 
+void Connection::announce_end() {
+  if (h2_ != nullptr) h2_->end_soon();
+}
+
 void Connection::end_idle_soon() {
+  if (h2_ != nullptr) h2_->end_soon();
   if (idle_) stream_.set_read_deadline(idle_time());
 }
 
 void Connection::close_if_idle() {
+  if (h2_ != nullptr) h2_->end_when_idle();
   if (idle_) stream_.cancel_reader();
 }
 
 void Connection::end_exchange_with(const upstream::Pool& pool) {
+  if (h2_ != nullptr) h2_->end_exchanges_with(pool);
   if (exchange_ != nullptr) deregister(*exchange_, pool);
 }
 

@@ -150,8 +150,36 @@ std::optional<SnapshotListener> build_listener(const config::Listener& listener,
   std::string forwarded_facts =
       std::string("X-Forwarded-Proto: ") + (listener.tls.has_value() ? "https" : "http") +
       "\r\nX-Forwarded-Port: " + std::to_string(endpoint->port()) + "\r\n";
-  return SnapshotListener{listener.name,       *endpoint,         std::move(tls),
-                          listener.half_close, std::move(*table), std::move(forwarded_facts)};
+  return SnapshotListener{listener.name,
+                          *endpoint,
+                          std::move(tls),
+                          listener.half_close,
+                          listener.http2,
+                          std::move(*table),
+                          std::move(forwarded_facts)};
+}
+
+http::H2Settings http2_settings(const config::Model& model) {
+  const config::Http2Abuse& abuse = model.http2.abuse;
+  http::H2Settings settings;
+  settings.max_concurrent_streams = model.http2.max_concurrent_streams;
+  settings.initial_window_bytes = static_cast<std::uint32_t>(model.http2.initial_window_bytes);
+  settings.max_window_bytes = static_cast<std::uint32_t>(model.http2.max_window_bytes);
+  settings.field_bytes = model.limits.header_bytes;
+  settings.headers_bytes = model.limits.headers_bytes;
+  settings.header_count = model.limits.header_count;
+  settings.cookie_crumbs = model.http2.cookie_crumbs;
+  settings.extended_connect = false;  // until tunnels can run on a stream
+  settings.abuse_window = abuse.window;
+  settings.resets = abuse.resets;
+  settings.provoked_resets = abuse.provoked_resets;
+  settings.continuations = abuse.continuations;
+  settings.settings = abuse.settings;
+  settings.pings = abuse.pings;
+  settings.priority_updates = abuse.priority_updates;
+  settings.empty_data = abuse.empty_data;
+  settings.window_updates = abuse.window_updates;
+  return settings;
 }
 
 // By index; those that some rule forwards to.
@@ -198,6 +226,7 @@ std::shared_ptr<const Snapshot> build_snapshot(config::Model model, const Snapsh
     const std::optional<base::Cidr> range = base::Cidr::parse(text);
     if (range.has_value()) snapshot->trusted_proxies.push_back(*range);  // `load` checked it
   }
+  snapshot->http2 = http2_settings(model);
   snapshot->model = std::move(model);
   if (examine) examine(*snapshot);
   if (problems.has_errors()) return nullptr;

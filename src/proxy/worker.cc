@@ -169,6 +169,7 @@ void Worker::drain(std::chrono::milliseconds idle_grace, std::function<void()> d
         self.close_idle_connections();
       },
       this);
+  for (Connection* connection : connections_) connection->announce_end();
   // Nothing waits below a millisecond: the next tick closes them.
   idle_grace_->set(std::max(idle_grace, std::chrono::milliseconds(1)));
   reconsider_tunnels();

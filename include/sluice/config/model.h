@@ -78,6 +78,30 @@ struct Limits {
   Milliseconds connection_lifetime{3'600'000};  // client_keep_alive of ALB; 0: unlimited
 };
 
+// What one HTTP/2 client may make us do within `window` before its connection is closed. 0:
+// unlimited.
+struct Http2Abuse {
+  Milliseconds window{10'000};
+  std::uint32_t resets = 200;           // streams that it resets (Rapid Reset)
+  std::uint32_t provoked_resets = 100;  // streams that we reset for its faults (MadeYouReset)
+  std::uint32_t continuations = 8;      // CONTINUATION frames of one field block
+  std::uint32_t settings = 32;
+  std::uint32_t pings = 100;
+  std::uint32_t priority_updates = 400;
+  std::uint32_t empty_data = 100;
+  std::uint32_t window_updates = 20'000;  // beyond one per 1,000 bytes of content sent
+};
+
+// HTTP/2 connections of clients, on listeners with `http2`.
+struct Http2 {
+  std::uint32_t max_concurrent_streams = 128;
+  // Of one stream of a request body: grows from the first to the second while its target keeps up.
+  std::uint64_t initial_window_bytes = 64 * kibibyte;
+  std::uint64_t max_window_bytes = 16 * mebibyte;
+  std::uint32_t cookie_crumbs = 64;  // `cookie` fields of one request; 431 beyond
+  Http2Abuse abuse;
+};
+
 enum class ForwardedFor : std::uint8_t { append, preserve, remove };
 
 // What is told to targets about the client (as ALB does), and whom we believe.
@@ -304,6 +328,7 @@ struct Model {
   std::vector<TargetGroup> target_groups;
   Timeouts timeouts;
   Limits limits;
+  Http2 http2;
   Forwarding forwarding;
   Admin admin;
   AccessLog access_log;

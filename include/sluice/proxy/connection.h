@@ -24,6 +24,8 @@ enum class After : std::uint8_t {
   abort,  // with a reset: only that shows that an answer without framing broke off
 };
 
+class H2Connection;
+
 class Connection {
  public:
   Connection(Worker& worker, std::shared_ptr<ListenerSlot> slot, net::OwnedFd fd,
@@ -41,6 +43,8 @@ class Connection {
   void close_if_idle();
   // Its exchange is at a target of `pool`, whose deregistration delay is over: that ends.
   void end_exchange_with(const upstream::Pool& pool);
+  // The worker begins to drain: over HTTP/2 the client is told at once.
+  void announce_end();
   // Ends it now, whatever it does.
   void cut();
 
@@ -56,6 +60,11 @@ class Connection {
   net::Buffer received;
   // True when this answer has to be the connection's last, whatever the client wishes.
   [[nodiscard]] bool must_close() const;
+  void count_request() { ++requests_; }
+  // How long it may wait for a request from now on.
+  [[nodiscard]] config::Milliseconds idle_time() const;
+  [[nodiscard]] config::Milliseconds header_timeout() const;
+  [[nodiscard]] config::Milliseconds client_write_timeout() const;
 
  private:
   friend class Worker;
@@ -63,7 +72,7 @@ class Connection {
   [[nodiscard]] net::Task<After> run_exchange();
   [[nodiscard]] net::Task<> linger();
   [[nodiscard]] net::Task<observe::Reason> read_request_head(Exchange& exchange);
-  [[nodiscard]] config::Milliseconds idle_time() const;
+  [[nodiscard]] net::Task<bool> speaks_http2();
   [[nodiscard]] bool has_unread_input() const;
 
   Worker& worker_;
@@ -73,7 +82,8 @@ class Connection {
   std::string peer_address_;  // text, made once
   std::string sni_;
   base::SteadyTime accepted_at_;
-  Exchange* exchange_ = nullptr;  // while there is one
+  Exchange* exchange_ = nullptr;      // while there is one, over HTTP/1
+  std::unique_ptr<H2Connection> h2_;  // null over HTTP/1
   std::uint32_t requests_ = 0;
   std::size_t index_ = 0;  // in the worker's list
   bool idle_ = false;

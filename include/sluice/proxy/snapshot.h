@@ -15,6 +15,7 @@
 #include "sluice/base/cidr.h"
 #include "sluice/base/clock.h"
 #include "sluice/config/model.h"
+#include "sluice/http/h2_session.h"
 #include "sluice/net/endpoint.h"
 #include "sluice/net/seal.h"
 #include "sluice/net/tls_context.h"
@@ -29,6 +30,7 @@ struct SnapshotListener {
   net::Endpoint endpoint;
   std::shared_ptr<const net::ServerTlsContext> tls;  // null: plain
   config::HalfClose half_close = config::HalfClose::abort;
+  bool http2 = false;  // over TLS as ALPN chooses; in the clear by its preface
   route::Table table;
   std::string forwarded_facts;  // the lines X-Forwarded-Proto and -Port for targets
 };
@@ -40,6 +42,7 @@ struct Snapshot {
   std::vector<SnapshotListener> listeners;
   std::vector<std::shared_ptr<const upstream::GroupSettings>> groups;  // as GroupLookup counts
   std::vector<base::Cidr> trusted_proxies;
+  http::H2Settings http2;                     // of client connections
   std::shared_ptr<const net::Sealer> sealer;  // of stickiness cookies, from model.cookie_keys
 };
 
