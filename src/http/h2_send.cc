@@ -39,6 +39,7 @@ int H2Session::Impl::before_frame_sent(nghttp2_session* session, const nghttp2_f
       me.failure_code_ = frame->goaway.error_code;
       me.error_text_.assign(reinterpret_cast<const char*>(frame->goaway.opaque_data),
                             frame->goaway.opaque_data_len);
+      if (me.error_text_.empty()) me.error_text_ = nghttp2_http2_strerror(me.failure_code_);
     }
     me.goaway_packed_ = true;
   } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
