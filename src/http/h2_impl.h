@@ -1,5 +1,5 @@
-// The inside of H2Session, shared by h2_session.cc (the door), h2_receive.cc (what nghttp2 says
-// about bytes that came) and h2_send.cc (what it asks for when bytes go).
+// The inside of H2Session, shared by h2_session.cc and h2_stream.cc (the door), h2_receive.cc (what
+// nghttp2 says about bytes that came) and h2_send.cc (what it asks for when bytes go).
 //
 // Frames that are no DATA wait in `outbox_`, once nghttp2 has packed them: `receive` packs them at
 // its end, so that resets and GOAWAYs that nghttp2 decided on are seen at once. DATA goes straight

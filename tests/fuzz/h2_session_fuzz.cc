@@ -1,5 +1,5 @@
 // A session with a peer that sends anything: no event comes for a stream that has ended, every
-// stream is told of its end once, the connection's window never leaks, what waits to go out stays
+// stream is told of its end once, no more is held than windows allow, what waits to go out stays
 // bounded, and a failed session says one GOAWAY and then nothing.
 //
 // The first byte chooses the role, and what the owner does; the rest is given in pieces.
