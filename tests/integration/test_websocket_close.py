@@ -223,7 +223,7 @@ def test_it_counts_as_one_of_the_targets_requests_until_its_end(start_sluice, st
         for _ in range(6):
             stack.enter_context(opened(proxy))
         assert (len(busy.requests), len(free.requests)) == (3, 3)
-        assert proxy.metric("sluice_target_active_requests", target_group="targets") == 6
+        proxy.wait_for_metric_value("sluice_target_active_requests", 6, target_group="targets")
     proxy.wait_for_metric_value("sluice_target_active_requests", 0, target_group="targets")
 
 
