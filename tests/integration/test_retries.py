@@ -384,7 +384,7 @@ def test_the_connection_of_a_failed_try_is_closed(start_sluice, start_target):
 
 def test_the_total_time_spans_all_tries(start_sluice, start_target):
     targets = [start_target(hangs) for _ in range(5)]
-    config = site(*targets, timeouts={"per_try": "200ms", "total": "2s"})
+    config = site(*targets, timeouts={"per_try": "600ms", "total": "2s"})
     config["target_groups"][0].update({**CONFIG, "retry": {"attempts": 10}})
     proxy = start_sluice(config)
     with proxy.client() as client:

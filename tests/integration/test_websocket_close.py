@@ -132,7 +132,7 @@ def test_what_has_to_go_gets_a_close_frame_on_both_sides(start_sluice, start_tar
         assert echoes(client), "until then it goes on"
         expect_close(client, RESTART)
         # The end of the delay is the end of the window, less the time for the peers' own closing.
-        assert time.monotonic() - began > 2.45
+        assert time.monotonic() - began > 1.95
     wait_until(lambda: codes == [RESTART], "the target is told as well")
     line = proxy.only_log_line()
     assert (line["status"], reason_of(line), line["target_group"]) == (101, "tunnel_drained",
