@@ -33,7 +33,7 @@ if(unit_tests AND GTest_FOUND)
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 120
     WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
-    PROPERTIES TIMEOUT 120 ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT}")
+    PROPERTIES TIMEOUT 240 ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT}")
 endif()
 
 # --- integration tests --------------------------------------------------------------------------
@@ -48,7 +48,7 @@ if(integration_tests AND TARGET sluice)
              WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
     set_tests_properties(
       integration.${name}
-      PROPERTIES TIMEOUT 300 LABELS integration
+      PROPERTIES TIMEOUT 600 LABELS integration
                  ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT};SLUICE_BINARY=$<TARGET_FILE:sluice>")
   endforeach()
 endif()

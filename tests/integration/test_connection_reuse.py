@@ -185,8 +185,8 @@ def test_no_more_than_max_idle_connections_are_kept(start_sluice, start_target):
         for client in clients:
             assert client.response().status == 200
         proxy.wait_for_log(5)
-        assert proxy.metric("sluice_target_connections") == 2
-        assert proxy.metric("sluice_target_connections_idle") == 2
+        proxy.wait_for_metric_value("sluice_target_connections", 2)
+        proxy.wait_for_metric_value("sluice_target_connections_idle", 2)
     finally:
         for client in clients:
             client.close()

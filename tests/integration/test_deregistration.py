@@ -72,7 +72,7 @@ def test_what_has_no_answer_at_the_end_of_the_delay_is_502(start_sluice, start_t
     line = proxy.wait_for_log(2)[0]
     assert (line["status"], reason_of(line)) == (502, "target_deregistered")
     assert line["target_address"] == old.address
-    assert proxy.metric("sluice_target_active_requests") == 0
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)
     assert proxy.metric("sluice_target_ejections_total") == 0
 
 
@@ -99,7 +99,7 @@ def test_an_upload_is_cut_at_the_end_of_the_delay(start_sluice, start_target):
         assert client.response().status == 502
     line = proxy.only_log_line()
     assert reason_of(line) == "target_deregistered"
-    assert proxy.metric("sluice_target_active_requests") == 0
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)
 
 
 def assert_only_the_one_that_stays_away_is_cut(proxy, script, clients):
@@ -145,8 +145,8 @@ def test_a_group_that_is_removed_is_cut_at_the_end_of_its_delay(start_sluice, st
         assert client.ask().body == b"new"
     line = proxy.wait_for_log(2)[0]
     assert (reason_of(line), line["target_group"]) == ("target_deregistered", "targets")
-    assert proxy.metric("sluice_target_active_requests") == 0
-    assert proxy.metric("sluice_target_connections", target_group="targets") == 0
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)
+    proxy.wait_for_metric_value("sluice_target_connections", 0, target_group="targets")
 
 
 def test_a_group_that_comes_back_keeps_what_it_has(start_sluice, start_target):
@@ -182,7 +182,7 @@ def test_many_exchanges_are_cut_together(start_sluice, start_target):
             client.close()
     lines = proxy.wait_for_log(40)
     assert sum(reason_of(line) == "target_deregistered" for line in lines) == 20
-    assert proxy.metric("sluice_target_active_requests") == 0
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)
 
 
 def test_a_hedge_at_a_target_that_leaves_is_given_up(start_sluice, start_target):
@@ -213,4 +213,4 @@ def test_a_hedge_at_a_target_that_leaves_is_given_up(start_sluice, start_target)
         may_answer.set()
         assert client.response().body == b"first"
     assert reason_of(proxy.only_log_line()) is None
-    assert proxy.metric("sluice_target_active_requests") == 0
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)

@@ -176,4 +176,4 @@ def test_a_client_that_leaves_says_nothing_about_the_target(start_sluice, start_
             wait_until(lambda: len(silent.requests) + len(slow.requests) == count, "asked")
         proxy.wait_for_lines(count)
     assert proxy.metric("sluice_target_ejections_total") == 0
-    assert proxy.metric("sluice_target_active_requests") == 0
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)

@@ -12,6 +12,9 @@ from support.target import DeafTarget, answer_once, response, serve, serve_body
 from support.waiting import wait_until
 
 CONFIG = {"passive_health": "off"}
+# What the bad target makes the test wait for, and what the good one has: it is a Python program on a
+# busy machine.
+TRY = "1500ms"
 
 
 def heavy(target):
@@ -67,14 +70,14 @@ BAD_SCRIPTS = {"resets": (resets, "target_closed_early"),
 def test_a_get_that_fails_before_the_answer_is_sent_to_another_target(start_sluice, start_target,
                                                                       script, reason):
     bad, good = start_target(script), start_target(serve_body(b"good"))
-    proxy = start_sluice(pair(bad, good, sections={"timeouts": {"per_try": "300ms"}}))
+    proxy = start_sluice(pair(bad, good, sections={"timeouts": {"per_try": TRY}}))
     with proxy.client() as client:
         answer, line = retried(proxy, client.ask)
     assert (answer.status, answer.body) == (200, b"good")
     assert (line["tries"], line["target_address"], reason_of(line)) == (2, good.address, None)
     assert line["target_status"] == 200
     assert proxy.metric("sluice_target_retries_total", reason=reason) == 1
-    assert proxy.metric("sluice_target_active_requests") == 0
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)
 
 
 def test_a_refused_connection_is_tried_elsewhere(start_sluice, start_target):
@@ -93,7 +96,7 @@ def test_a_connection_that_is_not_answered_is_tried_elsewhere_also_with_a_post(s
                                                                                start_target):
     good, deaf = start_target(serve_body(b"good")), DeafTarget()
     try:
-        proxy = start_sluice(pair(deaf, good, sections={"timeouts": {"per_try": "200ms"}}))
+        proxy = start_sluice(pair(deaf, good, sections={"timeouts": {"per_try": TRY}}))
         with proxy.client() as client:
             assert client.ask("POST", "/", body=b"once").status == 200
             assert client.ask("POST", "/", body=b"twice").status == 200
@@ -372,7 +375,7 @@ def test_the_connection_of_a_failed_try_is_closed(start_sluice, start_target):
         closed.set()
 
     bad, good = start_target(script), start_target(serve_body(b"good"))
-    proxy = start_sluice(pair(bad, good, sections={"timeouts": {"per_try": "100ms"}}))
+    proxy = start_sluice(pair(bad, good, sections={"timeouts": {"per_try": TRY}}))
     with proxy.client() as client:
         retried(proxy, client.ask)
         wait_until(closed.is_set, "the target of the failed try sees the end")
@@ -381,15 +384,15 @@ def test_the_connection_of_a_failed_try_is_closed(start_sluice, start_target):
 
 def test_the_total_time_spans_all_tries(start_sluice, start_target):
     targets = [start_target(hangs) for _ in range(5)]
-    config = site(*targets, timeouts={"per_try": "200ms", "total": "500ms"})
+    config = site(*targets, timeouts={"per_try": "600ms", "total": "2s"})
     config["target_groups"][0].update({**CONFIG, "retry": {"attempts": 10}})
     proxy = start_sluice(config)
     with proxy.client() as client:
         assert client.ask().status == 504
     line = proxy.only_log_line()
     assert (reason_of(line), line["tries"] >= 2) == ("total_timeout", True)
-    assert 0.5 <= line["total_time"]
-    assert proxy.metric("sluice_target_active_requests") == 0
+    assert 2 <= line["total_time"]
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_retry_is_499(start_sluice, start_target):
@@ -398,14 +401,14 @@ def test_a_client_that_leaves_in_the_middle_of_a_retry_is_499(start_sluice, star
     config = proxy.config
     config["timeouts"]["per_try"] = "200ms"
     config["target_groups"][0]["retry"] = {"attempts": 1}
-    config["target_groups"][0]["timeouts"] = {"per_try": "1s"}
+    config["target_groups"][0]["timeouts"] = {"per_try": "3s"}
     proxy.reload(config)
     with proxy.client() as client:
         client.send(request())
         wait_until(lambda: sum(len(each.requests) for each in targets) == 2, "the second try")
     line = proxy.only_log_line()
     assert (line["status"], reason_of(line), line["tries"]) == (499, "client_closed", 2)
-    assert proxy.metric("sluice_target_active_requests") == 0
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)
 
 
 def test_a_client_that_leaves_while_the_target_is_connected_is_499(start_sluice):
@@ -428,7 +431,7 @@ def test_the_end_of_a_request_that_comes_while_the_target_is_connected_is_no_lea
     """A client may shut its sending side behind its request; the body is whole then."""
     deaf, good = DeafTarget(), start_target(serve_body(b"good"))
     try:
-        proxy = start_sluice(pair(deaf, good, sections={"timeouts": {"per_try": "300ms"}}))
+        proxy = start_sluice(pair(deaf, good, sections={"timeouts": {"per_try": TRY}}))
         for _ in range(2):
             with proxy.client() as client:
                 client.send(b"PUT / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 5\r\n\r\n")
@@ -480,5 +483,5 @@ def test_the_total_time_ends_a_slow_handshake(start_sluice, start_target):
         assert client.ask().status == 504
     line = proxy.only_log_line()
     assert (reason_of(line), line["tries"]) == ("total_timeout", 0)
-    assert proxy.metric("sluice_target_connections") == 0
-    assert proxy.metric("sluice_target_active_requests") == 0
+    proxy.wait_for_metric_value("sluice_target_connections", 0)
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)

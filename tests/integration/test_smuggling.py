@@ -235,7 +235,7 @@ def test_a_malformed_chunk_of_an_answer_never_ends_it_cleanly(start_sluice, star
     line = proxy.only_log_line()
     assert reason_of(line) in ("target_body_malformed", "target_response_malformed")
     assert line["ended_by"] == "target"
-    assert proxy.metric("sluice_target_connections_idle", target_group="targets") == 0
+    proxy.wait_for_metric_value("sluice_target_connections_idle", 0, target_group="targets")
 
 
 def test_a_second_answer_behind_the_first_is_never_delivered(start_sluice, start_target):

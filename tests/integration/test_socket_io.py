@@ -100,7 +100,7 @@ def test_500_clients_connect_talk_and_stay_on_their_process_through_20_reloads(s
     assert report["connected"] == CLIENTS
     assert (report["errors"], report["disconnects"], report["moved"]) == ([], [], 0)
     assert report["processes"] == 3
-    assert proxy.metric("sluice_tunnels", target_group="chat") == CLIENTS
+    proxy.wait_for_metric_value("sluice_tunnels", CLIENTS, target_group="chat")
     assert proxy.metric("sluice_sticky_requests_total", result="repinned") == 0
     clients.process.stdin.write("end\n")
     clients.process.stdin.flush()

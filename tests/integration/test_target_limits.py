@@ -67,8 +67,8 @@ def test_two_workers_together_never_exceed_a_limit(start_sluice, start_target, l
     assert set(asks_many(proxy, clients=16, each=15)) == {200}
     assert [script.most for script in scripts] == [2, 2]
     proxy.wait_for_log(16 * 15)
-    assert proxy.metric("sluice_target_active_requests") == 0
-    assert proxy.metric("sluice_target_queue_requests") == 0
+    proxy.wait_for_metric_value("sluice_target_active_requests", 0)
+    proxy.wait_for_metric_value("sluice_target_queue_requests", 0)
     assert proxy.metric("sluice_target_queue_seconds_count") > 0
 
 
@@ -87,7 +87,7 @@ def test_requests_wait_in_the_order_of_their_coming(start_sluice, start_target):
             assert client.response().status == 200
     assert [each.target for each in target.requests] == [f"/{number}" for number in range(6)]
     proxy.wait_for_log(6)
-    assert proxy.metric("sluice_target_queue_requests") == 0
+    proxy.wait_for_metric_value("sluice_target_queue_requests", 0)
     assert proxy.metric("sluice_target_queue_seconds_count") == 5
 
 
@@ -125,7 +125,7 @@ def test_a_wait_that_is_too_long_is_503(start_sluice, start_target):
         assert (reason_of(line), line["tries"]) == ("target_queue_timeout", 0)
         assert line["total_time"] >= 0.2
         assert proxy.metric("sluice_target_queue_seconds_count") == 1
-        assert proxy.metric("sluice_target_queue_requests") == 0
+        proxy.wait_for_metric_value("sluice_target_queue_requests", 0)
         script.release.set()
         assert first.response().status == 200
     assert len(target.requests) == 1
@@ -146,7 +146,7 @@ def test_a_client_that_leaves_the_queue_is_499_and_the_next_takes_its_turn(start
             proxy.wait_for_metric_value("sluice_target_queue_requests", 2)
         line = proxy.only_log_line()
         assert (line["status"], reason_of(line), line["tries"]) == (499, "client_closed", 0)
-        assert proxy.metric("sluice_target_queue_requests") == 1
+        proxy.wait_for_metric_value("sluice_target_queue_requests", 1)
         script.release.set()
         assert first.response().status == 200
         assert third.response().status == 200

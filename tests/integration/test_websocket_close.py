@@ -123,7 +123,7 @@ def test_what_has_to_go_gets_a_close_frame_on_both_sides(start_sluice, start_tar
                                default="others"),
                       listener("spare", default="others")],
         "target_groups": [
-            group("targets", goes, deregistration_delay="2s", websocket={"close_window": "1s"}),
+            group("targets", goes, deregistration_delay="4s", websocket={"close_window": "1s"}),
             group("others", stays)]}
     proxy = start_sluice(config)
     with opened(proxy, target="/socket") as client:
@@ -132,7 +132,7 @@ def test_what_has_to_go_gets_a_close_frame_on_both_sides(start_sluice, start_tar
         assert echoes(client), "until then it goes on"
         expect_close(client, RESTART)
         # The end of the delay is the end of the window, less the time for the peers' own closing.
-        assert time.monotonic() - began > 0.45
+        assert time.monotonic() - began > 1.95
     wait_until(lambda: codes == [RESTART], "the target is told as well")
     line = proxy.only_log_line()
     assert (line["status"], reason_of(line), line["target_group"]) == (101, "tunnel_drained",
@@ -168,12 +168,12 @@ def test_many_are_closed_spread_over_the_window(start_sluice, start_target):
 
 def test_a_target_that_comes_back_in_time_keeps_its_connections(start_sluice, start_target):
     target, other = start_target(echo), start_target(serve_body())
-    config = draining(target, delay="1500ms", window="100ms")
+    config = draining(target, delay="4s", window="100ms")
     proxy = start_sluice(config)
     with opened(proxy) as client, opened(proxy):
         proxy.reload(without(config, other))
         proxy.reload(config)
-        deadline = time.monotonic() + 3  # the delay, twice
+        deadline = time.monotonic() + 5  # longer than the delay
         while time.monotonic() < deadline:
             assert echoes(client)
         # Gone for good: the second time counts anew.
@@ -184,7 +184,7 @@ def test_a_target_that_comes_back_in_time_keeps_its_connections(start_sluice, st
 def test_a_group_that_comes_back_in_time_keeps_its_connections(start_sluice, start_target):
     target = start_target(echo)
     config = {"listeners": [listener("web", default="targets")],
-              "target_groups": [group("targets", target, deregistration_delay="1500ms",
+              "target_groups": [group("targets", target, deregistration_delay="4s",
                                       websocket={"close_window": "100ms"}),
                                 group("others", target)]}
     gone = copy.deepcopy(config)
@@ -194,7 +194,7 @@ def test_a_group_that_comes_back_in_time_keeps_its_connections(start_sluice, sta
     with opened(proxy) as client:
         proxy.reload(gone)
         proxy.reload(config)
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             assert echoes(client)
         for _ in range(3):
@@ -223,7 +223,7 @@ def test_it_counts_as_one_of_the_targets_requests_until_its_end(start_sluice, st
         for _ in range(6):
             stack.enter_context(opened(proxy))
         assert (len(busy.requests), len(free.requests)) == (3, 3)
-        assert proxy.metric("sluice_target_active_requests", target_group="targets") == 6
+        proxy.wait_for_metric_value("sluice_target_active_requests", 6, target_group="targets")
     proxy.wait_for_metric_value("sluice_target_active_requests", 0, target_group="targets")
 
 
@@ -251,7 +251,7 @@ def test_a_sender_in_the_middle_of_a_frame_may_finish_it(start_sluice, start_tar
 
 def test_a_stream_of_fragments_gets_the_close_frame_between_two(start_sluice, start_target):
     goes, stays = start_target(echo), start_target(serve_body())
-    config = draining(goes, delay="1s", window="300ms")
+    config = draining(goes, delay="4s", window="300ms")
     proxy = start_sluice(config)
     stop = threading.Event()
     with opened(proxy) as client:
@@ -333,7 +333,7 @@ def test_a_stop_tells_all_of_them_spread_over_the_window(start_sluice, start_tar
         assert proxy.wait_for_exit() == 0
     assert len(times) == 20
     assert max(times) - min(times) > 0.4
-    assert codes == [GOING_AWAY] * 20
+    wait_until(lambda: codes == [GOING_AWAY] * 20, "the target is told as well")
     assert [reason_of(line) for line in proxy.access_log()] == ["tunnel_drained"] * 20
 
 

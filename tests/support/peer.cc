@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -16,12 +18,65 @@ namespace sluice::support {
 
 namespace {
 
-constexpr std::chrono::seconds patience{10};
+constexpr std::chrono::seconds patience{20};
+constexpr std::size_t least_turns = 1000;
 
 net::OwnedFd checked(int fd, const char* what) {
   if (fd < 0) ADD_FAILURE() << what << ": " << std::strerror(errno);
   return net::OwnedFd(fd);
 }
+
+// The ports of one test program, below those that the kernel chooses from (32768 and up). That it
+// has the block is a name in the kernel's abstract namespace, which goes with the process, however
+// that ends; tests/integration/support/ports.py has the same blocks and names.
+class PortBlock {
+ public:
+  PortBlock() {
+    const auto start = static_cast<std::size_t>(::getpid());  // so that the ports differ mostly
+    for (std::size_t i = 0; i < blocks && !claim_.is_valid(); ++i) {
+      claim(static_cast<std::uint16_t>(first_port + (start + i) % blocks * block_size));
+    }
+    if (!claim_.is_valid()) ADD_FAILURE() << blocks << " other test programs have taken all ports";
+  }
+
+  std::uint16_t next() {
+    for (std::uint16_t tried = 0; tried < block_size; ++tried) {
+      const auto port = static_cast<std::uint16_t>(begin_ + next_);
+      next_ = static_cast<std::uint16_t>((next_ + 1) % block_size);
+      if (is_free(port)) return port;
+    }
+    ADD_FAILURE() << "none of " << block_size << " ports is free";
+    return 0;
+  }
+
+ private:
+  static constexpr std::size_t blocks = 22;
+  static constexpr std::uint16_t first_port = 10'000;
+  static constexpr std::uint16_t block_size = 1'000;
+
+  void claim(std::uint16_t begin) {
+    const std::string name = "sluice-tests-ports-" + std::to_string(begin);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path + 1, name.data(), name.size());
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    net::OwnedFd fd = checked(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return;
+    claim_ = std::move(fd);
+    begin_ = begin;
+  }
+  static bool is_free(std::uint16_t port) {
+    const net::OwnedFd fd = checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+    const int on = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    const net::Endpoint endpoint = loopback(port);
+    return ::bind(fd.get(), endpoint.data(), endpoint.size()) == 0;
+  }
+
+  net::OwnedFd claim_;
+  std::uint16_t begin_ = 0;
+  std::uint16_t next_ = 0;
+};
 
 void make_non_blocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -120,6 +175,11 @@ std::optional<Peer> Server::accept() {
   return Peer(std::move(fd));
 }
 
+std::uint16_t free_port() {
+  static PortBlock own;
+  return own.next();
+}
+
 net::Endpoint loopback(std::uint16_t port) { return *net::Endpoint::numeric("127.0.0.1", port); }
 
 net::Endpoint local_endpoint(int fd) {
@@ -139,8 +199,9 @@ Peer connect(const net::Endpoint& endpoint) {
 
 bool run_until(net::Loop& loop, const std::function<bool()>& done) {
   const auto give_up = std::chrono::steady_clock::now() + patience;
-  while (!done()) {
-    if (std::chrono::steady_clock::now() >= give_up) return false;
+  for (std::size_t turn = 0; !done(); ++turn) {
+    // A machine that stood still is no reason to give up: only turns that found nothing are.
+    if (turn >= least_turns && std::chrono::steady_clock::now() >= give_up) return false;
     // What `done` looks at may lie outside the loop, where no event ends the waiting.
     loop.context.run_one_for(std::chrono::milliseconds(2));
   }

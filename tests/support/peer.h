@@ -73,13 +73,18 @@ class Server {
   net::Endpoint endpoint_;
 };
 
+// A port of 127.0.0.1 that nobody listens on, for what must be told its port. Each is another one,
+// and it stays free of everybody else: no other test program has it (not even those in Python, see
+// tests/integration/support/ports.py), no outgoing connection takes it, and who connects to it does
+// not meet itself, as could happen with the ports that the kernel chooses from.
+[[nodiscard]] std::uint16_t free_port();
 [[nodiscard]] net::Endpoint loopback(std::uint16_t port);
 [[nodiscard]] net::Endpoint local_endpoint(int fd);
 // A connected client; fails the test when nobody listens.
 [[nodiscard]] Peer connect(const net::Endpoint& endpoint);
 
-// Runs the loop until `done`; gives up, and returns false, after ten seconds. The loop's clock is
-// the real one then, but it does not tick: deadlines pass by `pass_time` alone.
+// Runs the loop until `done`; gives up, and returns false, after twenty seconds. The loop's clock
+// is the real one then, but it does not tick: deadlines pass by `pass_time` alone.
 [[nodiscard]] bool run_until(net::Loop& loop, const std::function<bool()>& done);
 // Runs everything that is ready, and what that makes ready.
 void settle(net::Loop& loop);

@@ -25,14 +25,10 @@ namespace sluice::control {
 namespace {
 
 using observe::Metric;
+using support::free_port;
 using support::Peer;
 
 constexpr std::string_view get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
-std::uint16_t free_port() {
-  support::Server server;
-  return server.port();
-}
 
 std::string listener(const std::string& name, std::uint16_t port, const std::string& body) {
   return "  - { name: " + name + ", bind: \"127.0.0.1:" + std::to_string(port) +
@@ -107,19 +103,23 @@ class Process {
   }
 
   // What a client on that port is answered: the last bytes.
-  bool answers(std::uint16_t port, std::string_view body) {
+  testing::AssertionResult answers(std::uint16_t port, std::string_view body) {
     Peer client = support::connect(support::loopback(port));
     return answers(client, body);
   }
-  bool answers(Peer& client, std::string_view body) {
+  testing::AssertionResult answers(Peer& client, std::string_view body) {
     client.forget();
     client.send(get);
-    for (int i = 0; i < 5000; ++i) {
+    for (int i = 0; i < 20'000; ++i) {
       settle();
-      if (client.received().ends_with(body) || client.has_ended()) break;
+      if (client.received().ends_with(body)) return testing::AssertionSuccess();
+      if (client.has_ended()) break;
       ::usleep(1000);
     }
-    return client.received().ends_with(body);
+    return testing::AssertionFailure() << (client.was_reset()   ? "the connection was reset"
+                                           : client.has_ended() ? "the connection has ended"
+                                                                : "there is no such answer")
+                                       << " after '" << client.received() << "'; the log: " << log;
   }
 
   void settle() {

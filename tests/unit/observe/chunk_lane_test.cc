@@ -85,7 +85,8 @@ TEST(ChunkLane, a_worker_and_a_writer_may_use_it_at_once) {
   std::thread worker([&lane] {
     for (std::size_t i = 0; i < chunks; ++i) {
       Chunk chunk = one_line('x');
-      while (!lane.has_room(2, 8)) std::this_thread::yield();
+      // Room for some, or on a single processor every few chunks would cost a slice of its time.
+      while (!lane.has_room(2, 64)) std::this_thread::yield();
       lane.exchange(chunk);
     }
     lane.close();
@@ -95,6 +96,7 @@ TEST(ChunkLane, a_worker_and_a_writer_may_use_it_at_once) {
     last = lane.is_closed();
     std::vector<Chunk> batch;
     lane.take(batch);
+    if (batch.empty()) std::this_thread::yield();
     for (Chunk& chunk : batch) {
       taken += chunk.lines;
       lane.give_back(std::move(chunk));
