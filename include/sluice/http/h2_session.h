@@ -183,6 +183,9 @@ class H2Session {
   // What was wrong, in a few words for the log, after `receive` failed.
   [[nodiscard]] const std::string& error_text() const;
 
+  // The connection is gone: every stream gets on_closed(reason).
+  void abandon(observe::Reason reason);
+
   // --- streams, both roles
   struct Line {
     std::string_view name;  // any case; sent in lower case. Pseudo-header fields first.

@@ -76,6 +76,12 @@ class Stream {
   // Writes as much as the kernel takes now. `ok` with all bytes, or `would_block` with those taken.
   [[nodiscard]] IoResult try_write(std::span<const base::Bytes> pieces);
   [[nodiscard]] auto wait_writable() { return descriptor_.writer.wait(); }
+  // As watch_reader, for the next time that the kernel takes bytes.
+  template <typename Callback>
+  void watch_writer(Callback callback) {
+    descriptor_.writer.arm(callback);
+  }
+  void unwatch_writer() { descriptor_.writer.disarm(); }
   void set_write_deadline(std::chrono::milliseconds after) { write_deadline_.set(after); }
   void clear_write_deadline() { write_deadline_.clear(); }
   // TLS: bytes encrypted but not yet taken by the kernel. `try_write` with no pieces flushes them.
