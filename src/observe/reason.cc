@@ -56,6 +56,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::expectation_failed, "expectation_failed", 417, Side::client},
     {Reason::method_not_allowed, "method_not_allowed", 405, Side::client},
     {Reason::connect_refused, "connect_refused", 405, Side::client},
+    {Reason::connect_protocol_unknown, "connect_protocol_unknown", 501, Side::client},
     {Reason::websocket_version_not_supported, "websocket_version_not_supported", 426, Side::client},
     {Reason::header_timeout, "header_timeout", 408, Side::client},
     {Reason::body_timeout, "body_timeout", 408, Side::client},

@@ -18,15 +18,19 @@ namespace sluice::http {
 // `ends`: no content follows. `joined_cookie` holds the crumbs of Cookie joined by "; "
 // (RFC 9113 8.2.3), and must live as long as the head. Pseudo-header fields are not among
 // head.fields; Host is, from `:authority` where the client sent no Host. Content of unknown
-// length is Framing::chunked; version 2.0.
+// length is Framing::chunked; of an extended CONNECT it is none, for what follows is the tunnel's.
+// `:scheme` may be http or https whatever `is_tls` says. Of a refused head, method and target are
+// there for the log.
 [[nodiscard]] observe::Reason read_request_head(const H2Fields& fields, bool ends, bool is_tls,
                                                 RequestHead& head, std::string& joined_cookie);
 
-// The same for an answer; 101 is refused (RFC 9113 8.6). `method`: of the request.
+// The same for an answer; 101 is refused (RFC 9113 8.6). `method`: of the request. Framing is none
+// where no content can follow: HEAD, 1xx, 204, 304, and `ends` without a Content-Length.
 [[nodiscard]] observe::Reason read_response_head(const H2Fields& fields, bool ends, Method method,
                                                  ResponseHead& head);
 
-// Trailers: no pseudo-header fields, and nothing that belongs into a head (RFC 9110 6.5.1).
+// Trailers: pseudo-header and connection-specific fields are h2_malformed_head, what belongs into
+// a head is dropped (RFC 9110 6.5.1).
 [[nodiscard]] observe::Reason read_trailers(const H2Fields& fields, Fields& trailers);
 
 }  // namespace sluice::http

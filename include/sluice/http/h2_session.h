@@ -47,12 +47,11 @@ class H2Fields {
   [[nodiscard]] std::size_t list_bytes() const { return list_bytes_; }
   void clear();
 
- private:
-  friend class H2Session;
   // Filled as nghttp2 decodes; views are made when the block is complete.
   void append(std::string_view name, std::string_view value);
   void complete();
 
+ private:
   struct Span {
     std::uint32_t name_bytes;
     std::uint32_t value_bytes;

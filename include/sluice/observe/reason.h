@@ -41,18 +41,19 @@ enum class Reason : std::uint8_t {
   h2_malformed_head,            // -: HTTP/2 pseudo-header or field rules broken (RFC 9113 8.1.1):
                                 // the stream is reset
   // --- limits and refusals with a status of their own
-  version_not_supported,    // 505
-  transfer_coding_unknown,  // 501
-  request_line_too_long,    // 414
-  header_too_large,         // 431: one field
-  headers_too_large,        // 431: all fields
-  too_many_headers,         // 431
-  too_many_cookie_crumbs,   // 431: `cookie` fields of an HTTP/2 request
-  misdirected_request,      // 421: the connection's certificate does not cover the authority
-  body_too_large,           // 413
-  expectation_failed,       // 417
-  method_not_allowed,       // 405: TRACE
-  connect_refused,          // 405: CONNECT
+  version_not_supported,     // 505
+  transfer_coding_unknown,   // 501
+  request_line_too_long,     // 414
+  header_too_large,          // 431: one field
+  headers_too_large,         // 431: all fields
+  too_many_headers,          // 431
+  too_many_cookie_crumbs,    // 431: `cookie` fields of an HTTP/2 request
+  misdirected_request,       // 421: the connection's certificate does not cover the authority
+  body_too_large,            // 413
+  expectation_failed,        // 417
+  method_not_allowed,        // 405: TRACE
+  connect_refused,           // 405: CONNECT
+  connect_protocol_unknown,  // 501: extended CONNECT for anything but WebSocket (RFC 9220 3)
   websocket_version_not_supported,  // 426: a WebSocket handshake with a Sec-WebSocket-Version other
                                     // than 13
   header_timeout,                   // 408
