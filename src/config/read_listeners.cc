@@ -6,35 +6,6 @@
 namespace sluice::config {
 namespace {
 
-CertificateFiles read_certificate(const Node& node, Problems& problems) {
-  CertificateFiles files;
-  files.position = node.position();
-  Section section(node, problems);
-  if (const auto cert = section.require("cert", "the name of a PEM file")) {
-    files.certificate = one_line(*cert, problems).value_or("");
-  }
-  if (const auto key = section.require("key", "the name of a PEM file")) {
-    files.key = one_line(*key, problems).value_or("");
-  }
-  return files;
-}
-
-ServerTls read_tls(const Node& node, Problems& problems) {
-  ServerTls tls;
-  Section section(node, problems);
-  for (const Node& item : section.list("certificates")) {
-    tls.certificates.push_back(read_certificate(item, problems));
-  }
-  if (tls.certificates.empty() && node.kind() == Node::Kind::mapping) {
-    node.error("needs certificates, a list of at least one { cert: FILE, key: FILE }", problems);
-  }
-  section.choice("min_version", {"1.2", "1.3"}, tls.min_version);
-  section.text("ciphers", tls.ciphers);
-  section.text("ciphersuites", tls.ciphersuites);
-  section.text("groups", tls.groups);
-  return tls;
-}
-
 // Off is what there is; on must not be taken for granted in silence.
 void read_http2(const std::optional<Node>& node, Problems& problems) {
   if (!node) return;
@@ -58,8 +29,9 @@ Listener read_listener(const Node& node, Unique& names, Unique& binds, Problems&
     const bool any_port = !listener.bind.is_unix && listener.bind.port == 0;
     if (!any_port) binds.add(listener.bind.text(), *bind, problems);
   }
-  if (const auto tls = section.section("tls")) listener.tls = read_tls(*tls, problems);
+  if (const auto tls = section.section("tls")) listener.tls = read_server_tls(*tls, problems);
   read_http2(section.get("http2"), problems);
+  if (listener.tls) listener.tls->offer_http2 = listener.http2;
   section.choice("half_close", {"abort", "tolerate"}, listener.half_close);
   listener.rules = read_rules(section.list("rules"), problems);
   if (const auto action = section.section("default_action")) {

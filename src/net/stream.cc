@@ -361,6 +361,14 @@ std::string_view Stream::tls_server_name() const {
   return name != nullptr ? name : std::string_view{};
 }
 
+std::string_view Stream::tls_alpn() const {
+  if (ssl_ == nullptr) return {};
+  const unsigned char* name = nullptr;
+  unsigned int length = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &name, &length);
+  return {reinterpret_cast<const char*>(name), length};
+}
+
 bool Stream::tls_resumed() const { return ssl_ != nullptr && SSL_session_reused(ssl_.get()) == 1; }
 
 std::string tls_library_version() { return OpenSSL_version(OPENSSL_VERSION); }

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "net/tls_certificate.h"
 #include "net/tls_file.h"
@@ -16,6 +17,23 @@ namespace sluice::net {
 namespace {
 
 constexpr std::string_view http1_protocols{"\x08http/1.1"};
+
+// Each name with its length in front (RFC 7301 3.1). Empty when one of them cannot be offered.
+std::string wire_format(const std::vector<std::string>& protocols) {
+  std::string wire;
+  for (const std::string& protocol : protocols) {
+    if (protocol.empty() || protocol.size() > 255) return {};
+    wire.append(1, static_cast<char>(protocol.size())).append(protocol);
+  }
+  return wire;
+}
+
+// Here 0 is success.
+bool offer(SSL& session, const std::string& wire) {
+  return !wire.empty() &&
+         SSL_set_alpn_protos(&session, reinterpret_cast<const unsigned char*>(wire.data()),
+                             static_cast<unsigned int>(wire.size())) == 0;
+}
 
 class Loader {
  public:
@@ -137,9 +155,11 @@ std::shared_ptr<const ClientTlsContext> ClientTlsContext::load(const config::Cli
   return loaded;
 }
 
-SslPointer ClientTlsContext::new_session(const std::string& host) const {
+SslPointer ClientTlsContext::new_session(const std::string& host,
+                                         const std::vector<std::string>& protocols) const {
   SslPointer session(SSL_new(impl_->context.get()));
   if (!session) return nullptr;
+  if (!protocols.empty() && !offer(*session, wire_format(protocols))) return nullptr;
   SSL_set_connect_state(session.get());
   std::string name = impl_->server_name.empty() ? host : impl_->server_name;
   if (name.ends_with('.'))

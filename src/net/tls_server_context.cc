@@ -23,16 +23,19 @@ namespace {
 // RFC 7301 3.1: each name with its length in front, the one we like best first. HTTP/1.0 is what
 // `curl --http1.0` offers, alone.
 constexpr std::string_view http1_protocols{"\x08http/1.1\x08http/1.0"};
+constexpr std::string_view all_protocols{"\x02h2\x08http/1.1\x08http/1.0"};
 
 // What the callbacks of a handshake need. Belongs to the SSL_CTX, not to the ServerTlsContext:
 // sessions keep the former alive when the latter goes in a reload.
 struct Policy {
-  Policy(std::vector<Certificate> certificates, std::string identity)
-      : table(std::move(certificates)), fingerprint(std::move(identity)) {}
+  Policy(std::vector<Certificate> certificates, std::string identity, bool offer_http2)
+      : table(std::move(certificates)),
+        fingerprint(std::move(identity)),
+        protocols(offer_http2 ? all_protocols : http1_protocols) {}
 
   CertificateTable table;
   std::string fingerprint;
-  std::string_view protocols = http1_protocols;
+  std::string_view protocols;
 };
 
 void free_policy(void* /*context*/, void* policy, CRYPTO_EX_DATA* /*data*/, int /*index*/,
@@ -102,11 +105,22 @@ int on_server_name(SSL* /*session*/, int* /*alert*/, void* /*argument*/) {
   return SSL_TLSEXT_ERR_OK;
 }
 
-// RFC 7301 3.2: a client whose protocols we do not speak must be told so, not served another one
-// (which is what cross-protocol attacks live on).
-int on_protocols(SSL* /*session*/, const unsigned char** chosen, unsigned char* chosen_length,
+// RFC 9113 9.2.2: browsers end an HTTP/2 connection whose TLS 1.2 cipher has no forward secrecy or
+// is not AEAD. Ours always have both; a list of the operator's may not, and HTTP/1.1 then serves.
+bool is_good_for_http2(const SSL* session) {
+  const SSL_CIPHER* const cipher = SSL_get_pending_cipher(session);
+  if (SSL_version(session) >= TLS1_3_VERSION) return true;
+  const int exchange = cipher != nullptr ? SSL_CIPHER_get_kx_nid(cipher) : NID_undef;
+  return (exchange == NID_kx_ecdhe || exchange == NID_kx_dhe) && SSL_CIPHER_is_aead(cipher) == 1;
+}
+
+// RFC 7301 3.2: our order decides, and a client whose protocols we do not speak must be told so,
+// not served another one (which is what cross-protocol attacks live on). A client without ALPN
+// never gets here: it is served HTTP/1.1.
+int on_protocols(SSL* session, const unsigned char** chosen, unsigned char* chosen_length,
                  const unsigned char* offered, unsigned int offered_length, void* argument) {
-  const std::string_view ours = static_cast<const Policy*>(argument)->protocols;
+  std::string_view ours = static_cast<const Policy*>(argument)->protocols;
+  if (!is_good_for_http2(session)) ours = http1_protocols;
   unsigned char* selected = nullptr;
   const int result = SSL_select_next_proto(
       &selected, chosen_length, reinterpret_cast<const unsigned char*>(ours.data()),
@@ -126,6 +140,7 @@ std::string fingerprint_settings(const config::ServerTls& settings, Fingerprint&
   fingerprint.add(settings.ciphers);
   fingerprint.add(settings.ciphersuites);
   fingerprint.add(settings.groups);
+  fingerprint.add(settings.offer_http2 ? "h2" : "http/1.1");
   return fingerprint.finish();
 }
 
@@ -234,7 +249,8 @@ std::shared_ptr<const ServerTlsContext> ServerTlsContext::load(const config::Ser
   const std::shared_ptr<ServerTlsContext> loaded(new ServerTlsContext);
   loaded->fingerprint_ = fingerprint_settings(settings, fingerprint);
   loaded->certificates_ = describe(certificates);
-  auto policy = std::make_unique<Policy>(std::move(certificates), loaded->fingerprint_);
+  auto policy =
+      std::make_unique<Policy>(std::move(certificates), loaded->fingerprint_, settings.offer_http2);
   warn_about_unused(policy->table, problems);
   if (loaded->fingerprint_.empty() || !use_policy(*context, std::move(policy))) {
     problems.error({}, "tls", "OpenSSL cannot make a context: " + tls_error_text());

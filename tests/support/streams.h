@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "sluice/net/dial.h"
 #include "sluice/net/stream.h"
@@ -25,9 +26,10 @@ inline constexpr std::chrono::milliseconds long_time{600'000};
 // Contexts of both sides that trust each other, for the name "test.example".
 class TlsPair {
  public:
-  TlsPair() {
+  explicit TlsPair(bool offer_http2 = false) {
     const support::CertificateText text = authority_.issue({.names = {"test.example"}});
     config::ServerTls server;
+    server.offer_http2 = offer_http2;
     server.certificates.push_back({.certificate = files_.write("cert.pem", text.certificate),
                                    .key = files_.write("key.pem", text.key),
                                    .position = {}});
@@ -39,8 +41,9 @@ class TlsPair {
     EXPECT_FALSE(problems.has_errors());
   }
   [[nodiscard]] SslPointer server() const { return server_->new_session(); }
-  [[nodiscard]] SslPointer client(const std::string& name = "test.example") const {
-    return client_->new_session(name);
+  [[nodiscard]] SslPointer client(const std::string& name = "test.example",
+                                  const std::vector<std::string>& protocols = {}) const {
+    return client_->new_session(name, protocols);
   }
 
  private:
@@ -62,10 +65,10 @@ struct Streams {
   Streams(Loop& of, std::pair<OwnedFd, OwnedFd> fds)
       : loop(of), near(of, fds.first.release()), far(of, fds.second.release()) {}
 
-  // `near` is the server.
-  void secure(const TlsPair& tls) {
+  // `near` is the server. The client offers `protocols` in ALPN.
+  void secure(const TlsPair& tls, const std::vector<std::string>& protocols = {}) {
     near.use_tls(tls.server());
-    far.use_tls(tls.client());
+    far.use_tls(tls.client("test.example", protocols));
     HandshakeResult server;
     HandshakeResult client;
     bool server_done = false;

@@ -104,6 +104,7 @@ struct ServerTls {
   std::string ciphers;       // OpenSSL list for TLS 1.2; empty: the built-in modern list
   std::string ciphersuites;  // OpenSSL list for TLS 1.3; empty: OpenSSL's default
   std::string groups;        // OpenSSL list; empty: X25519:P-256:P-384
+  bool offer_http2 = false;  // in ALPN, before http/1.1; what Listener::http2 says
 };
 
 struct Rule {

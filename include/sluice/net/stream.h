@@ -97,6 +97,8 @@ class Stream {
   [[nodiscard]] std::string_view tls_version() const;  // "TLSv1.3"
   [[nodiscard]] std::string_view tls_cipher() const;
   [[nodiscard]] std::string_view tls_server_name() const;  // that the client sent (SNI)
+  // Chosen in ALPN ("h2", "http/1.1"); empty when there was none, which means HTTP/1.1.
+  [[nodiscard]] std::string_view tls_alpn() const;
   [[nodiscard]] bool tls_resumed() const;
   [[nodiscard]] std::string take_error_text() { return std::move(error_text_); }
 

@@ -63,7 +63,9 @@ class ServerTlsContext {
   ServerTlsContext(const ServerTlsContext&) = delete;
   ServerTlsContext& operator=(const ServerTlsContext&) = delete;
 
-  // A session in accept state, without a descriptor. Null when memory is short.
+  // A session in accept state, without a descriptor. Null when memory is short. Of the protocols a
+  // client offers in ALPN it takes h2 first (with `offer_http2`), then http/1.1; a client that
+  // offers others only is refused with no_application_protocol (RFC 7301 3.2).
   [[nodiscard]] SslPointer new_session() const;
 
   // Changes when any loaded byte or setting does: a reload keeps the old context while it is equal.
@@ -94,9 +96,12 @@ class ClientTlsContext {
 
   // A session in connect state for a target; `host` is the target's host, used for SNI (names only,
   // RFC 6066 3) and verification when the settings give no server name. A host that is neither a
-  // name nor an address (of a Unix socket) fails the handshake when it must be verified. Null when
-  // memory is short.
-  [[nodiscard]] SslPointer new_session(const std::string& host) const;
+  // name nor an address (of a Unix socket) fails the handshake when it must be verified. What is
+  // offered in ALPN: `protocols` in this order, each 1 to 255 bytes, or http/1.1 when it is empty;
+  // Stream::tls_alpn tells what the target chose. Null when memory is short or a protocol's name is
+  // none.
+  [[nodiscard]] SslPointer new_session(const std::string& host,
+                                       const std::vector<std::string>& protocols = {}) const;
   [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
 
  private:

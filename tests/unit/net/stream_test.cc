@@ -358,6 +358,20 @@ TEST(TlsStream, a_client_refuses_a_certificate_for_another_name) {
   EXPECT_TRUE(support::run_until(loop, [&] { return done[0]; }));
 }
 
+TEST(TlsStream, both_ends_know_the_protocol_that_was_chosen) {
+  Loop loop;
+  Streams clear(loop, support::stream_pair());
+  EXPECT_EQ(clear.near.tls_alpn(), "");
+  for (const bool offer_http2 : {false, true}) {
+    const TlsPair tls(offer_http2);
+    Streams streams(loop, support::stream_pair());
+    streams.secure(tls, {"http/1.1", "h2"});
+    const std::string_view expected = offer_http2 ? "h2" : "http/1.1";
+    EXPECT_EQ(streams.near.tls_alpn(), expected);
+    EXPECT_EQ(streams.far.tls_alpn(), expected);
+  }
+}
+
 TEST(TlsStream, an_idle_stream_holds_no_buffer_of_the_pool) {
   const TlsPair tls;
   Loop loop;

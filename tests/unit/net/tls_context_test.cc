@@ -621,6 +621,60 @@ TEST_P(TlsVersions, a_client_of_other_protocols_is_refused_with_the_alert_for_it
       << connection.client_error();
 }
 
+TEST_P(TlsVersions, http_2_comes_first_where_it_is_offered) {
+  ServerTls settings;
+  settings.certificates.push_back(issue("a", {.names = {"a.example"}}));
+  settings.offer_http2 = true;
+  const auto server = load(settings);
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"http/1.1", "h2"}, "h2"},
+      {{"h2"}, "h2"},
+      {{"http/1.1"}, "http/1.1"},
+      {{"smtp", "http/1.0"}, "http/1.0"},
+      {{}, ""}};
+  for (const auto& [offered, chosen] : cases) {
+    ClientWish wish;
+    wish.version = GetParam();
+    wish.protocols = offered;
+    Connection connection = connect(*server, wish);
+    ASSERT_TRUE(connection.handshake()) << connection.server_error();
+    EXPECT_EQ(connection.protocol(), chosen);
+  }
+  ClientWish wish;
+  wish.version = GetParam();
+  wish.protocols = {"smtp"};
+  Connection connection = connect(*server, wish);
+  EXPECT_FALSE(connection.handshake());
+  EXPECT_TRUE(contains(connection.client_error(), "no application protocol"))
+      << connection.client_error();
+}
+
+TEST_F(TlsContext, http_2_is_not_chosen_with_a_cipher_that_it_forbids) {  // RFC 9113 9.2.2
+  ServerTls settings;
+  settings.certificates.push_back(issue("a", {.names = {"a.example"}}));
+  settings.offer_http2 = true;
+  settings.ciphers = "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256";
+  const auto server = load(settings);
+  for (const auto& [cipher, chosen] : {std::pair{"ECDHE-ECDSA-AES128-SHA256", "http/1.1"},
+                                       {"ECDHE-ECDSA-AES128-GCM-SHA256", "h2"}}) {
+    ClientWish wish;
+    wish.version = TLS1_2_VERSION;
+    wish.ciphers = cipher;
+    wish.protocols = {"h2", "http/1.1"};
+    Connection connection = connect(*server, wish);
+    ASSERT_TRUE(connection.handshake()) << connection.server_error();
+    EXPECT_EQ(connection.protocol(), chosen);
+  }
+}
+
+TEST_F(TlsContext, a_context_that_offers_http_2_is_not_equal_to_one_that_does_not) {
+  ServerTls settings;
+  settings.certificates.push_back(issue("a", {.names = {"a.example"}}));
+  const std::string without = load(settings)->fingerprint();
+  settings.offer_http2 = true;
+  EXPECT_NE(load(settings)->fingerprint(), without);
+}
+
 // --- tickets ------------------------------------------------------------------------------------
 
 TEST_P(TlsVersions, a_ticket_resumes_on_the_same_context) {
@@ -1048,6 +1102,23 @@ TEST_F(TlsClient, the_certificate_of_the_target_itself_may_be_the_trust) {
   settings.ca = directory_.write("pinned.crt", text.certificate);
   Connection connection = reach(*target, settings, "a.example");
   EXPECT_TRUE(connection.handshake()) << connection.client_error();
+}
+
+TEST_F(TlsClient, the_protocols_of_a_session_are_offered_in_their_order) {
+  ServerTls settings;
+  settings.certificates.push_back(issue("target", {.names = {"target.example"}}));
+  settings.offer_http2 = true;
+  const auto server = load(settings);
+  const auto client = trust(trusting_the_authority());
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{}, "http/1.1"}, {{"h2"}, "h2"}, {{"http/1.1", "h2"}, "h2"}};
+  for (const auto& [offered, chosen] : cases) {
+    Connection connection(server->new_session(), client->new_session("target.example", offered));
+    ASSERT_TRUE(connection.handshake()) << connection.client_error();
+    EXPECT_EQ(connection.protocol(), chosen);
+  }
+  EXPECT_EQ(client->new_session("target.example", {""}), nullptr);
+  EXPECT_EQ(client->new_session("target.example", {std::string(256, 'x')}), nullptr);
 }
 
 TEST_F(TlsClient, bad_settings_are_reported_together) {
