@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -42,8 +43,12 @@ enum class H2Error : std::uint32_t {
 // views into storage of its own. Moving it keeps the views valid.
 class H2Fields {
  public:
+  H2Fields() = default;
+  H2Fields(H2Fields&& other) noexcept;
+  H2Fields& operator=(H2Fields&& other) noexcept;
   [[nodiscard]] const std::vector<Field>& all() const { return fields_; }
-  // Names and values with 32 bytes for each (RFC 9113 6.5.2): what the limits count.
+  // Names and values with 32 bytes for each (RFC 9113 6.5.2): what the limits count. Also counts
+  // those that came after a limit was passed and are not here.
   [[nodiscard]] std::size_t list_bytes() const { return list_bytes_; }
   void clear();
 
@@ -85,12 +90,14 @@ class H2Stream {
   // then. Field names and values are valid by RFC 9113 8.2 otherwise; what they mean is judged in
   // h2_head.h. `ends`: no content follows.
   virtual void on_head(H2Fields&& fields, observe::Reason defect, bool ends) = 0;
-  // Content. It counts against the windows until `H2Session::consumed` says otherwise; the view
-  // ends with the call.
+  // Content, never empty. It counts against the windows until `H2Session::consumed` says otherwise,
+  // or the stream ends; the view ends with the call.
   virtual void on_data(base::Bytes content) = 0;
-  // The message is whole; `trailers` is empty when there were none.
+  // The message is whole, also one without content, after its on_head; `trailers` is empty when
+  // there were none.
   virtual void on_end(H2Fields&& trailers) = 0;
-  // What `send_data` was given has left it, and its views are not needed any more.
+  // What `send_data` was given has left it, and its views are not needed any more. Once for each
+  // call that gave some bytes, from inside `send`.
   virtual void on_drained() = 0;
   // The stream has ended, and the session has forgotten it. `reason`: none when both messages are
   // whole, or when we reset it ourselves by `reset`. Else who broke it off:
@@ -100,19 +107,28 @@ class H2Stream {
   virtual void on_closed(observe::Reason reason, std::uint32_t error_code) = 0;
 
  private:
+  struct Trailers;  // to be sent, when the data before them has left
+
   H2Session* session_ = nullptr;
   std::int32_t id_ = 0;
+  // All streams of the session.
+  H2Stream* previous_ = nullptr;
+  H2Stream* next_ = nullptr;
   // What is on its way out; see send_data.
   std::array<base::Bytes, 16> pieces_;
-  std::size_t first_piece_ = 0;
-  std::size_t piece_count_ = 0;
+  std::uint8_t first_piece_ = 0;
+  std::uint8_t piece_count_ = 0;
+  bool has_sent_head_ = false;
   bool last_pieces_ = false;
+  bool is_waiting_ = false;  // nghttp2 will not ask for data before it is told to
+  std::unique_ptr<Trailers> trailers_;
   // Received and not consumed yet, of this stream's window.
   std::uint32_t held_bytes_ = 0;
-  std::uint32_t window_ = 0;
   std::uint32_t consumed_since_growth_ = 0;
-  H2Fields receiving_;  // the block that is coming in
-  observe::Reason receiving_defect_ = observe::Reason::none;
+  bool has_head_ = false;        // the final one has come
+  bool has_ended_ = false;       // the peer's message is whole
+  bool is_reset_by_us_ = false;  // events end, but for on_closed
+  observe::Reason closing_ = observe::Reason::none;
 };
 
 struct H2Settings {
@@ -125,9 +141,10 @@ struct H2Settings {
   // Field blocks, decoded.
   std::size_t field_bytes = 16 * 1024;    // one name and value
   std::size_t headers_bytes = 64 * 1024;  // list_bytes; announced as SETTINGS_MAX_HEADER_LIST_SIZE
-  std::size_t header_count = 100;         // fields; the crumbs of Cookie count apart
-  std::size_t cookie_crumbs = 64;         // `cookie` fields (T15)
-  bool extended_connect = true;           // server: RFC 8441 is offered
+  // Fields; the crumbs of Cookie count apart, and pseudo-header fields not (each comes once).
+  std::size_t header_count = 100;
+  std::size_t cookie_crumbs = 64;  // `cookie` fields (T15)
+  bool extended_connect = true;    // server: RFC 8441 is offered
 
   // What a peer may do within `abuse_window` before the connection is closed with
   // ENHANCE_YOUR_CALM. 0: unlimited. Each has a reason of its own (h2_too_many_...).
@@ -171,14 +188,17 @@ class H2Session {
   // --- bytes
   // None, or why the connection ends: the peer broke a rule (h2_protocol_error and its kin) or a
   // limit. GOAWAY with the error is then the last thing `send` gives. Every stream gets on_closed
-  // with that reason before this returns.
+  // with that reason before this returns. (Where a peer does not read and more than 64 KiB wait for
+  // it, a broken rule may be found by `send` only, which then ends the streams: `failure` tells.)
   [[nodiscard]] observe::Reason receive(base::Bytes bytes, base::SteadyTime now);
   // Fills `out` from the front and returns how much; 0: nothing has to go out, or nothing may, or
-  // `out` (at least 32 KiB when empty) has no room for the next piece.
+  // `out` (at least 32 KiB when empty) has no room for the next piece. Not from inside of events.
   [[nodiscard]] std::size_t send(base::MutableBytes out);
   [[nodiscard]] bool wants_send() const;
   // Nothing will come or go any more: GOAWAY has been sent or taken, and no stream is open.
   [[nodiscard]] bool is_over() const;
+  // Why the connection failed, found by `receive` or `send`; none so far, or after `terminate`.
+  [[nodiscard]] observe::Reason failure() const;
   // What was wrong, in a few words for the log, after `receive` failed.
   [[nodiscard]] const std::string& error_text() const;
 
@@ -221,15 +241,18 @@ class H2Session {
   void announce_shutdown();
   // GOAWAY: streams that come from now on are refused, those that are open go on.
   void refuse_new_streams();
-  void terminate(H2Error error);  // GOAWAY, and nothing else
+  // GOAWAY, and nothing else. Streams get on_closed (none) from inside the next `send` or
+  // `receive`.
+  void terminate(H2Error error);
   void ping();
   // Since the beginning; content only.
   [[nodiscard]] std::uint64_t content_received() const;
   [[nodiscard]] std::uint64_t content_sent() const;
 
-  struct Impl;  // of h2_session.cc
+  struct Impl;  // of h2_impl.h
 
  private:
+  friend class H2Stream;
   std::unique_ptr<Impl> impl_;
 };
 
