@@ -307,6 +307,13 @@ bool H2Session::is_over() const {
 Reason H2Session::failure() const { return impl_->failure_; }
 const std::string& H2Session::error_text() const { return impl_->error_text_; }
 
+void H2Session::abandon(Reason reason) {
+  Impl& me = *impl_;
+  me.stopped_ = true;
+  me.finished_ = true;  // no GOAWAY can go any more
+  me.close_all(reason, 0);
+}
+
 // --- the door: connection
 
 std::uint32_t H2Session::open_streams() const { return impl_->stream_count_; }
