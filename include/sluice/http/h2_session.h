@@ -57,6 +57,7 @@ class H2Fields {
   void complete();
 
  private:
+  friend class H2Session;
   struct Span {
     std::uint32_t name_bytes;
     std::uint32_t value_bytes;
