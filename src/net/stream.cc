@@ -172,6 +172,19 @@ IoResult Stream::try_read(base::MutableBytes into) {
   return {tls_status(result), 0};
 }
 
+IoResult Stream::try_peek(base::MutableBytes into) {
+  if (!is_open() || ssl_ != nullptr) return {IoStatus::failed, 0};
+  for (;;) {
+    const ssize_t got = ::recv(fd(), into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (got > 0) return {IoStatus::ok, static_cast<std::size_t>(got)};
+    if (got == 0) return {IoStatus::closed, 0};
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return {IoStatus::failed, 0};
+    descriptor_.set_drained();
+    return {IoStatus::would_block, 0};
+  }
+}
+
 IoResult Stream::try_write(std::span<const base::Bytes> pieces) {
   if (!is_open()) return {IoStatus::failed, 0};
   return ssl_ == nullptr ? write_plain(pieces) : write_tls(pieces);
@@ -359,6 +372,13 @@ std::string_view Stream::tls_server_name() const {
   const char* name =
       ssl_ != nullptr ? SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name) : nullptr;
   return name != nullptr ? name : std::string_view{};
+}
+
+std::string_view Stream::tls_protocol() const {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  if (ssl_ != nullptr) SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
 }
 
 bool Stream::tls_resumed() const { return ssl_ != nullptr && SSL_session_reused(ssl_.get()) == 1; }

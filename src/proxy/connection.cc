@@ -8,9 +8,11 @@
 #include <utility>
 
 #include "proxy/interrupt.h"
+#include "proxy/proxy_header_in.h"
 #include "sluice/base/text.h"
 #include "sluice/http/h1_parser.h"
 #include "sluice/net/dial.h"
+#include "sluice/net/listener.h"
 #include "sluice/observe/log.h"
 #include "sluice/proxy/exchange.h"
 
@@ -70,6 +72,10 @@ Connection::~Connection() {
 
 net::Task<> Connection::serve(std::unique_ptr<Connection> connection) {
   Connection& self = *connection;
+  if (self.slot_->listener->settings->proxy_protocol.mode != config::ProxyProtocolMode::off) {
+    const bool is_known = co_await read_proxy_header(self);
+    if (!is_known) co_return;
+  }
   if (self.slot_->listener->settings->tls != nullptr) {
     const bool secured = co_await self.secure();
     if (!secured) co_return;
@@ -99,6 +105,18 @@ net::Task<> Connection::serve(std::unique_ptr<Connection> connection) {
   if (after == After::cut) self.stream_.cut();
   if (after == After::abort) self.stream_.abort();
   if (after == After::close && self.has_unread_input()) co_await self.linger();
+}
+
+net::Endpoint Connection::destination() const {
+  return named_ ? named_->destination : net::local_endpoint(stream_.fd());
+}
+
+std::uint16_t Connection::destination_port() const {
+  return named_ ? named_->destination.port() : slot_->listener->settings->endpoint.port();
+}
+
+const std::string& Connection::forwarded_facts() const {
+  return named_ ? named_->facts : slot_->listener->settings->forwarded_facts;
 }
 
 net::Task<bool> Connection::secure() {
@@ -134,8 +152,8 @@ net::Task<bool> Connection::secure() {
     worker_.cells().counter(Metric::events_total, {observe::text(failure)}).add();
     if (observe::log_enabled(observe::Level::debug)) {
       observe::log(observe::Level::debug, std::string(observe::text(failure)) + ": " +
-                                              listener.settings->name + " client " + peer_.text() +
-                                              " " + observe::escaped(text));
+                                              listener.settings->name + " client " +
+                                              client().text() + " " + observe::escaped(text));
     }
     co_return false;
   }

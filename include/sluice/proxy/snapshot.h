@@ -24,6 +24,16 @@
 
 namespace sluice::proxy {
 
+// The PROXY protocol from a listener's clients.
+struct ProxyProtocol {
+  config::ProxyProtocolMode mode = config::ProxyProtocolMode::off;
+  std::vector<base::Cidr> trusted;
+  bool trusts_everybody = false;  // on a Unix socket or a loopback address that names nobody
+  config::Milliseconds timeout{0};
+
+  [[nodiscard]] bool trusts(const net::Endpoint& peer) const;
+};
+
 struct SnapshotListener {
   std::string name;
   net::Endpoint endpoint;
@@ -31,6 +41,7 @@ struct SnapshotListener {
   config::HalfClose half_close = config::HalfClose::abort;
   route::Table table;
   std::string forwarded_facts;  // the lines X-Forwarded-Proto and -Port for targets
+  ProxyProtocol proxy_protocol;
 };
 
 struct Snapshot {
@@ -42,6 +53,9 @@ struct Snapshot {
   std::vector<base::Cidr> trusted_proxies;
   std::shared_ptr<const net::Sealer> sealer;  // of stickiness cookies, from model.cookie_keys
 };
+
+// The lines X-Forwarded-Proto and X-Forwarded-Port.
+[[nodiscard]] std::string forwarded_facts(bool is_tls, std::uint16_t port);
 
 using Examine = std::function<void(const Snapshot& snapshot)>;
 
