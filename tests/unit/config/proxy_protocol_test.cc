@@ -53,7 +53,7 @@ TEST(ProxyProtocol, has_to_name_somebody_everywhere_else) {
       const auto loaded = load_listener(bind, value);
       EXPECT_FALSE(loaded.model) << bind << value;
       EXPECT_EQ(joined(loaded),
-                "f.yaml:4:21: listeners[0].proxy_protocol: needs trusted, a list of the addresses "
+                "f:4:21: listeners[0].proxy_protocol: needs trusted, a list of the addresses "
                 "whose headers are believed, such as [10.0.0.0/8], unless bind is a loopback "
                 "address or a Unix socket\n");
     }

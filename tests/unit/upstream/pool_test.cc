@@ -25,7 +25,7 @@ struct Connected {
   Leased leased;
 };
 
-net::Task<> keep(Pool& pool, Connected& connected, std::string proxy_header) {
+net::Task<> keep(Pool& pool, Connected& connected, std::string proxy_header = {}) {
   net::Dialing dialing;
   connected.leased = co_await pool.connect(net::test::long_time, milliseconds(5000), dialing,
                                            std::move(proxy_header));
