@@ -18,6 +18,7 @@ from support.ports import free_port
 from support.sluice import run
 from support.target import response, serve_body
 from support.waiting import PATIENCE, wait_until
+from support.websocket import echo, echoes, handshake
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 V1 = b"PROXY TCP4 192.0.2.7 198.51.100.1 4567 8443\r\n"
@@ -560,6 +561,37 @@ def test_a_retry_and_a_target_that_answers_late_get_headers_too(start_sluice, st
             seen.append(sender.address)
     assert len(headers) == 3  # one of the two requests met the target that closes
     assert {each.source for each in headers} == set(seen)
+
+
+def test_an_upgraded_connection_begins_with_a_header_too(start_sluice, start_target):
+    headers = []
+
+    def script(connection):
+        headers.append(Parsed(connection.wire))
+        echo(connection)
+
+    target = start_target(script)
+    proxy = start_sluice(facing(LOOPBACK, target, group_more={"proxy_protocol": "v2"}))
+    with proxy.client() as sender:
+        sender.send(v2_tcp4() + handshake())
+        assert sender.response_head().status == 101
+        assert echoes(sender, b"through the tunnel")
+    assert [each.source for each in headers] == ["192.0.2.7:4567"]
+
+
+def test_a_limit_of_one_connection_lets_one_client_after_the_other(start_sluice, start_target):
+    headers = []
+    target = proxied_target(start_target, headers)
+    proxy = start_sluice(facing("off", target, group_more={
+        "proxy_protocol": "v1", "limits": {"max_connections": 1, "queue_timeout": "60s"}}))
+    senders = [proxy.client() for _ in range(8)]
+    for sender in senders:
+        sender.send(request() * 2)
+    for sender in senders:
+        for _ in range(2):
+            assert sender.response().body == b"served"
+        sender.close()
+    assert len(headers) == 16
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
