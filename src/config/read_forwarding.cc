@@ -56,21 +56,6 @@ constexpr std::string_view never_trailers[] = {
     "x-request-id",
 };
 
-void read_trusted_proxy(const Node& node, std::vector<std::string>& ranges, Problems& problems) {
-  const auto text = node.as_string(problems);
-  if (!text) return;
-  const auto range = base::Cidr::parse(*text);
-  if (range) {
-    ranges.push_back(range->text());
-    return;
-  }
-  node.error(
-      "must be an IP address or a range with all bits after the prefix zero, such as 10.0.0.0/8 or "
-      "2001:db8::/32, not " +
-          node.quoted(),
-      problems);
-}
-
 void read_trailer(const Node& node, std::vector<std::string>& names, Problems& problems) {
   const auto text = node.as_string(problems);
   if (!text) return;
@@ -89,6 +74,21 @@ void read_trailer(const Node& node, std::vector<std::string>& names, Problems& p
 
 }  // namespace
 
+void read_address_range(const Node& node, std::vector<std::string>& ranges, Problems& problems) {
+  const auto text = node.as_string(problems);
+  if (!text) return;
+  const auto range = base::Cidr::parse(*text);
+  if (range) {
+    ranges.push_back(range->text());
+    return;
+  }
+  node.error(
+      "must be an IP address or a range with all bits after the prefix zero, such as 10.0.0.0/8 or "
+      "2001:db8::/32, not " +
+          node.quoted(),
+      problems);
+}
+
 void read_forwarding(const Node& node, Forwarding& forwarding, Problems& problems) {
   Section section(node, problems);
   section.choice("x_forwarded_for", {"append", "preserve", "remove"}, forwarding.forwarded_for);
@@ -96,7 +96,7 @@ void read_forwarding(const Node& node, Forwarding& forwarding, Problems& problem
   section.flag("preserve_host", forwarding.preserve_host);
   section.flag("via", forwarding.via);
   for (const Node& item : section.list("trusted_proxies")) {
-    read_trusted_proxy(item, forwarding.trusted_proxies, problems);
+    read_address_range(item, forwarding.trusted_proxies, problems);
   }
   for (const Node& item : section.list("trailers"))
     read_trailer(item, forwarding.trailers, problems);

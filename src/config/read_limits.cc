@@ -63,6 +63,8 @@ void read_limits(const Node& node, Limits& limits, Problems& problems) {
   section.number("informational_responses", {0, 1'000}, limits.informational_responses);
   section.size("chunk_extension", {0, 64 * kibibyte}, limits.chunk_extension_bytes);
   section.size("trailers", {0, 64 * kibibyte}, limits.trailer_bytes);
+  // A header with the paths of two Unix sockets, and the longest that its length can say.
+  section.size("proxy_header", {256, 64 * kibibyte}, limits.proxy_header_bytes);
   section.number("connections", any_number, limits.connections);
   section.number("requests_per_connection", any_number, limits.requests_per_connection);
   section.duration("connection_lifetime", {Milliseconds(0), hours(24 * 30)},

@@ -158,6 +158,7 @@ TargetGroup read_target_group(const Node& node, Unique& names, Problems& problem
   }
   if (const auto tls = section.section("tls")) read_tls(*tls, group, problems);
   check_names_to_verify(group, node, problems);
+  section.choice("proxy_protocol", {"off", "v1", "v2"}, group.proxy_protocol);
   if (const auto pool = section.section("pool")) read_pool(*pool, group.pool, problems);
   if (const auto timeouts = section.section("timeouts")) {
     read_timeout_overrides(*timeouts, group.timeouts, problems);

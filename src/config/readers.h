@@ -19,6 +19,11 @@ namespace sluice::config {
 // read_server_tls.cc
 [[nodiscard]] ServerTls read_server_tls(const Node& node, Problems& problems);
 
+// read_proxy_protocol.cc
+// `bind`: of the listener, which decides whether every peer may be trusted.
+void read_proxy_protocol(const Node& node, const Address& bind, ProxyProtocol& settings,
+                         Problems& problems);
+
 // read_rules.cc
 [[nodiscard]] std::vector<Rule> read_rules(const std::vector<Node>& items, Problems& problems);
 // Any mapping: its kind is the business of `route`.
@@ -57,6 +62,8 @@ void read_limits(const Node& node, Limits& limits, Problems& problems);
 
 // read_forwarding.cc
 void read_forwarding(const Node& node, Forwarding& forwarding, Problems& problems);
+// Appends an address or a range of addresses to `ranges`.
+void read_address_range(const Node& node, std::vector<std::string>& ranges, Problems& problems);
 
 // read_services.cc
 void read_admin(const Node& node, Admin& admin, Problems& problems);

@@ -172,6 +172,19 @@ IoResult Stream::try_read(base::MutableBytes into) {
   return {tls_status(result), 0};
 }
 
+IoResult Stream::try_peek(base::MutableBytes into) {
+  if (!is_open() || ssl_ != nullptr) return {IoStatus::failed, 0};
+  for (;;) {
+    const ssize_t got = ::recv(fd(), into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (got > 0) return {IoStatus::ok, static_cast<std::size_t>(got)};
+    if (got == 0) return {IoStatus::closed, 0};
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return {IoStatus::failed, 0};
+    descriptor_.set_drained();
+    return {IoStatus::would_block, 0};
+  }
+}
+
 IoResult Stream::try_write(std::span<const base::Bytes> pieces) {
   if (!is_open()) return {IoStatus::failed, 0};
   return ssl_ == nullptr ? write_plain(pieces) : write_tls(pieces);

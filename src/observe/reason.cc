@@ -120,6 +120,9 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::tls_handshake_failed, "tls_handshake_failed", 0, Side::client},
     {Reason::tls_handshake_timeout, "tls_handshake_timeout", 0, Side::client},
     {Reason::plain_request_on_tls_port, "plain_request_on_tls_port", 0, Side::client},
+    {Reason::proxy_header_untrusted, "proxy_header_untrusted", 0, Side::client},
+    {Reason::proxy_header_invalid, "proxy_header_invalid", 0, Side::client},
+    {Reason::proxy_header_timeout, "proxy_header_timeout", 0, Side::client},
 }};
 
 consteval bool complete_and_in_order() {

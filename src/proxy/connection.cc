@@ -9,9 +9,11 @@
 
 #include "proxy/h2_connection.h"
 #include "proxy/interrupt.h"
+#include "proxy/proxy_header_in.h"
 #include "sluice/base/text.h"
 #include "sluice/http/h1_parser.h"
 #include "sluice/net/dial.h"
+#include "sluice/net/listener.h"
 #include "sluice/observe/log.h"
 #include "sluice/proxy/exchange.h"
 
@@ -74,6 +76,10 @@ Connection::~Connection() {
 
 net::Task<> Connection::serve(std::unique_ptr<Connection> connection) {
   Connection& self = *connection;
+  if (self.slot_->listener->settings->proxy_protocol.mode != config::ProxyProtocolMode::off) {
+    const bool is_known = co_await read_proxy_header(self);
+    if (!is_known) co_return;
+  }
   if (self.slot_->listener->settings->tls != nullptr) {
     const bool secured = co_await self.secure();
     if (!secured) co_return;
@@ -112,6 +118,18 @@ net::Task<> Connection::serve(std::unique_ptr<Connection> connection) {
   if (after == After::close && self.has_unread_input()) co_await self.linger();
 }
 
+net::Endpoint Connection::destination() const {
+  return named_ ? named_->destination : net::local_endpoint(stream_.fd());
+}
+
+std::uint16_t Connection::destination_port() const {
+  return named_ ? named_->destination.port() : slot_->listener->settings->endpoint.port();
+}
+
+const std::string& Connection::forwarded_facts() const {
+  return named_ ? named_->facts : slot_->listener->settings->forwarded_facts;
+}
+
 net::Task<bool> Connection::secure() {
   const std::shared_ptr<const View> view = slot_->view;  // over a reload
   const config::Milliseconds timeout = view->snapshot->model.timeouts.tls_handshake;
@@ -145,8 +163,8 @@ net::Task<bool> Connection::secure() {
     worker_.cells().counter(Metric::events_total, {observe::text(failure)}).add();
     if (observe::log_enabled(observe::Level::debug)) {
       observe::log(observe::Level::debug, std::string(observe::text(failure)) + ": " +
-                                              listener.settings->name + " client " + peer_.text() +
-                                              " " + observe::escaped(text));
+                                              listener.settings->name + " client " +
+                                              client().text() + " " + observe::escaped(text));
     }
     co_return false;
   }

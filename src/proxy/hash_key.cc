@@ -37,8 +37,8 @@ std::string_view parameter_value(std::string_view query, std::string_view name) 
 // Empty when the client came by a Unix socket and no trusted proxy named it.
 std::string_view address_bytes(const Exchange& exchange) {
   const bool is_known = !exchange.client_text.empty() ||
-                        exchange.connection->peer().family() == AF_INET ||
-                        exchange.connection->peer().family() == AF_INET6;
+                        exchange.connection->client().family() == AF_INET ||
+                        exchange.connection->client().family() == AF_INET6;
   if (!is_known) return {};
   const std::span<const std::uint8_t> bytes = exchange.client.bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

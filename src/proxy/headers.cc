@@ -130,13 +130,13 @@ void write_forwarded_for(const Exchange& exchange, http::H1Writer& writer) {
       writer.trusted_text(", ");
     }
   }
-  const std::string& address = exchange.connection->peer_address();
+  const std::string& address = exchange.connection->client_address();
   const bool is_v6 = address.find(':') != std::string::npos;
   if (settings.client_port) {
     if (is_v6) writer.trusted_text("[");
     writer.trusted_text(address);
     writer.trusted_text(is_v6 ? "]:" : ":");
-    writer.number(exchange.connection->peer().port());
+    writer.number(exchange.connection->client().port());
   } else {
     writer.trusted_text(address);
   }
@@ -146,7 +146,7 @@ void write_forwarded_for(const Exchange& exchange, http::H1Writer& writer) {
 // The value that arrived when it came from a peer we trust, else our own.
 void write_forwarded_facts(const Exchange& exchange, http::H1Writer& writer) {
   if (!exchange.peer_is_trusted) {
-    writer.trusted_text(exchange.listener->settings->forwarded_facts);
+    writer.trusted_text(exchange.connection->forwarded_facts());
     return;
   }
   const http::Fields& fields = exchange.request.fields;
@@ -154,7 +154,7 @@ void write_forwarded_facts(const Exchange& exchange, http::H1Writer& writer) {
   writer.trusted_field("X-Forwarded-Proto", protocol.empty() ? exchange.scheme() : protocol);
   const std::string_view port = fields.value(FieldName::x_forwarded_port);
   if (port.empty()) {
-    writer.field("X-Forwarded-Port", exchange.listener->settings->endpoint.port());
+    writer.field("X-Forwarded-Port", exchange.connection->destination_port());
   } else {
     writer.trusted_field("X-Forwarded-Port", port);
   }
@@ -234,7 +234,11 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   if (request.framing == http::Framing::chunked && !to_http2) {
     writer.trusted_field("Transfer-Encoding", "chunked");
   }
-  if (exchange.upgrade == Upgrade::websocket) writer.trusted_text(upgrade_fields);
+  if (exchange.upgrade == Upgrade::websocket) {
+    writer.trusted_text(upgrade_fields);
+  } else if (exchange.pool->proxy_protocol() != config::ProxyHeaderVersion::off) {
+    writer.trusted_field("Connection", "close");  // it is this client's, and not used again
+  }
   writer.end_head();
 }
 
@@ -324,7 +328,7 @@ void write_head(Exchange& exchange, std::size_t source_bytes, Put put) {
 
 void identify_client(Exchange& exchange) {
   const Snapshot& snapshot = *exchange.view->snapshot;
-  exchange.client = exchange.connection->peer().address();
+  exchange.client = exchange.connection->client().address();
   exchange.client_text.clear();
   exchange.peer_is_trusted =
       !snapshot.trusted_proxies.empty() && is_trusted(snapshot, exchange.client);

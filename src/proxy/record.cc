@@ -60,9 +60,9 @@ void record(Exchange& exchange) {
   const http::RequestHead& request = exchange.request;
   observe::AccessRecord line;
   line.time = exchange.wall;
-  line.client_address = exchange.client_text.empty() ? std::string_view(connection.peer_address())
+  line.client_address = exchange.client_text.empty() ? std::string_view(connection.client_address())
                                                      : std::string_view(exchange.client_text);
-  line.client_port = connection.peer().port();
+  line.client_port = connection.client().port();
   line.listener = exchange.listener->settings->name;
   line.scheme = exchange.scheme();
   line.method = request.method_text;

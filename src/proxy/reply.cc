@@ -103,7 +103,7 @@ std::string_view fields_with(Reason reason) {
   }
 }
 
-// The port that the client used: of its Host, else of the listener.
+// The port that the client used: of its Host, else of where it connected to.
 std::uint16_t port_of(const Exchange& exchange) {
   const std::string_view host = exchange.request.host;
   const std::size_t colon = host.rfind(':');
@@ -112,7 +112,7 @@ std::uint16_t port_of(const Exchange& exchange) {
     if (port.has_value() && *port > 0 && *port <= 65535) return static_cast<std::uint16_t>(*port);
   }
   if (!host.empty()) return exchange.connection->is_tls() ? 443 : 80;
-  return exchange.listener->settings->endpoint.port();
+  return exchange.connection->destination_port();
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "sluice/proxy/snapshot.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -72,12 +74,13 @@ bool is_equal(const target::TargetSet& a, const target::TargetSet& b) {
 
 bool is_equal(const upstream::GroupSettings& a, const upstream::GroupSettings& b) {
   return a.name == b.name && a.algorithm == b.algorithm && a.state == b.state && a.tls == b.tls &&
-         a.in_use == b.in_use && is_equal(*a.targets, *b.targets) && a.pool == b.pool &&
-         a.timeouts == b.timeouts && a.passive_health == b.passive_health &&
-         a.fail_open == b.fail_open && a.retry == b.retry && a.limits == b.limits &&
-         a.hash_key == b.hash_key && a.anomaly_mitigation == b.anomaly_mitigation &&
-         a.stickiness == b.stickiness && a.websocket == b.websocket &&
-         a.deregistration_delay == b.deregistration_delay && a.slow_start == b.slow_start;
+         a.proxy_protocol == b.proxy_protocol && a.in_use == b.in_use &&
+         is_equal(*a.targets, *b.targets) && a.pool == b.pool && a.timeouts == b.timeouts &&
+         a.passive_health == b.passive_health && a.fail_open == b.fail_open && a.retry == b.retry &&
+         a.limits == b.limits && a.hash_key == b.hash_key &&
+         a.anomaly_mitigation == b.anomaly_mitigation && a.stickiness == b.stickiness &&
+         a.websocket == b.websocket && a.deregistration_delay == b.deregistration_delay &&
+         a.slow_start == b.slow_start;
 }
 
 std::shared_ptr<const upstream::GroupSettings> build_group(const config::TargetGroup& group,
@@ -90,6 +93,7 @@ std::shared_ptr<const upstream::GroupSettings> build_group(const config::TargetG
   settings->algorithm = group.algorithm;
   settings->state = registry.group(group.name);
   settings->in_use = in_use;
+  settings->proxy_protocol = group.proxy_protocol;
   settings->pool = group.pool;
   settings->timeouts = group.timeouts;
   settings->passive_health = group.passive_health;
@@ -126,6 +130,16 @@ std::shared_ptr<const upstream::GroupSettings> build_group(const config::TargetG
   return settings;
 }
 
+ProxyProtocol build_proxy_protocol(const config::ProxyProtocol& settings) {
+  ProxyProtocol built{.mode = settings.mode, .timeout = settings.timeout};
+  for (const std::string& text : settings.trusted) {
+    const std::optional<base::Cidr> range = base::Cidr::parse(text);
+    if (range.has_value()) built.trusted.push_back(*range);  // `load` checked it
+  }
+  built.trusts_everybody = settings.trusted.empty();  // `load` allows it where nobody else comes
+  return built;
+}
+
 std::optional<SnapshotListener> build_listener(const config::Listener& listener, std::size_t index,
                                                const Snapshot* former,
                                                const route::GroupLookup& groups,
@@ -147,16 +161,14 @@ std::optional<SnapshotListener> build_listener(const config::Listener& listener,
   }
   std::optional<route::Table> table = route::Table::build(listener, groups, problems);
   if (!endpoint.has_value() || !table.has_value()) return std::nullopt;
-  std::string forwarded_facts =
-      std::string("X-Forwarded-Proto: ") + (listener.tls.has_value() ? "https" : "http") +
-      "\r\nX-Forwarded-Port: " + std::to_string(endpoint->port()) + "\r\n";
   return SnapshotListener{listener.name,
                           *endpoint,
                           std::move(tls),
                           listener.half_close,
                           listener.http2,
                           std::move(*table),
-                          std::move(forwarded_facts)};
+                          forwarded_facts(listener.tls.has_value(), endpoint->port()),
+                          build_proxy_protocol(listener.proxy_protocol)};
 }
 
 http::H2Settings http2_settings(const config::Model& model) {
@@ -196,6 +208,19 @@ std::vector<bool> groups_in_use(const Snapshot& snapshot, std::size_t count) {
 }
 
 }  // namespace
+
+bool ProxyProtocol::trusts(const net::Endpoint& peer) const {
+  if (trusts_everybody) return true;
+  if (peer.family() != AF_INET && peer.family() != AF_INET6) return false;
+  const base::IpAddress address = peer.address();
+  return std::ranges::any_of(trusted,
+                             [&](const base::Cidr& range) { return range.contains(address); });
+}
+
+std::string forwarded_facts(bool is_tls, std::uint16_t port) {
+  return std::string("X-Forwarded-Proto: ") + (is_tls ? "https" : "http") +
+         "\r\nX-Forwarded-Port: " + std::to_string(port) + "\r\n";
+}
 
 std::shared_ptr<const Snapshot> build_snapshot(config::Model model, const Snapshot* former,
                                                target::Registry& targets,

@@ -6,6 +6,7 @@
 
 #include "proxy/headers.h"
 #include "proxy/interrupt.h"
+#include "proxy/proxy_header_out.h"
 #include "proxy/replay.h"
 #include "proxy/reply.h"
 #include "proxy/request_pump.h"
@@ -229,7 +230,8 @@ net::Task<Connected> connect(Exchange& exchange, upstream::Pool& pool, net::Dial
   if (!connected.reused) {
     connected.began = base::Steady::now();
     upstream::Leased leased = co_await pool.connect(
-        exchange.timeouts.connect, exchange.model().timeouts.tls_handshake, dialing);
+        exchange.timeouts.connect, exchange.model().timeouts.tls_handshake, dialing,
+        proxy_header_of(*exchange.connection, pool.proxy_protocol()));
     connected.at_limit = leased.at_limit;
     connected.reason = reason_of(leased.error);
     connected.error_text = std::move(leased.error_text);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sluice/net/transfer.h"
 #include "sluice/upstream/group.h"
 
 namespace sluice::upstream {
@@ -33,11 +34,13 @@ ConnectionCount::~ConnectionCount() {
 }
 
 Connection::Connection(net::Loop& loop, GroupCells& cells, std::unique_ptr<net::Stream> stream,
-                       std::shared_ptr<const net::ClientTlsContext> tls, ConnectionCount count)
+                       std::shared_ptr<const net::ClientTlsContext> tls, ConnectionCount count,
+                       bool is_of_one_client)
     : cells_(cells),
       count_(std::move(count)),
       stream_(std::move(stream)),
       tls_(std::move(tls)),
+      is_of_one_client_(is_of_one_client),
       idle_deadline_(
           loop.deadlines,
           [](void* context) {
@@ -57,11 +60,13 @@ Pool::Pool(net::Loop& loop, GroupCells& cells, std::shared_ptr<target::Target> t
 Pool::~Pool() { close_idle(); }
 
 void Pool::apply(const config::TargetPool& settings, std::uint32_t max_connections,
-                 std::shared_ptr<const net::ClientTlsContext> tls) {
+                 std::shared_ptr<const net::ClientTlsContext> tls,
+                 config::ProxyHeaderVersion proxy_protocol) {
   settings_ = settings;
   max_connections_ = max_connections;
-  if (tls_ != tls) close_idle();
+  if (tls_ != tls || proxy_protocol_ != proxy_protocol) close_idle();
   tls_ = std::move(tls);
+  proxy_protocol_ = proxy_protocol;
   while (idle_.size() > settings_.max_idle) discard(*idle_.front());  // idle for longest
 }
 
@@ -87,8 +92,8 @@ bool Pool::has_room() const {
 }
 
 net::Task<Leased> Pool::connect(std::chrono::milliseconds connect_timeout,
-                                std::chrono::milliseconds handshake_timeout,
-                                net::Dialing& dialing) {
+                                std::chrono::milliseconds handshake_timeout, net::Dialing& dialing,
+                                std::string proxy_header) {
   Leased leased;
   ConnectionCount count(target_, max_connections_);
   leased.at_limit = !count.is_counted();
@@ -99,6 +104,16 @@ net::Task<Leased> Pool::connect(std::chrono::milliseconds connect_timeout,
     leased.error = dialed.error;
     leased.error_text = std::move(dialed.error_text);
     co_return leased;
+  }
+  if (!proxy_header.empty()) {
+    // A few bytes on a fresh connection: the kernel takes them, or it is broken.
+    net::Writer writer(*dialed.stream, connect_timeout);
+    const net::Transfer sent = writer.start({base::as_bytes(proxy_header)});
+    if (sent != net::Transfer::ok || writer.is_unfinished()) {
+      leased.error = net::DialError::failed;
+      leased.error_text = "broke off before the header of the PROXY protocol was sent";
+      co_return leased;
+    }
   }
   if (tls != nullptr) {
     dialed.stream->use_tls(tls->new_session(host_of(target_->id())));
@@ -111,8 +126,8 @@ net::Task<Leased> Pool::connect(std::chrono::milliseconds connect_timeout,
       co_return leased;
     }
   }
-  leased.connection =
-      std::make_unique<Connection>(loop_, cells_, std::move(dialed.stream), tls, std::move(count));
+  leased.connection = std::make_unique<Connection>(loop_, cells_, std::move(dialed.stream), tls,
+                                                   std::move(count), !proxy_header.empty());
   co_return leased;
 }
 
@@ -122,8 +137,8 @@ void Pool::give_back(std::unique_ptr<Connection> connection) {
       settings_.max_requests != 0 && connection->exchanges_ >= settings_.max_requests;
   net::Stream& stream = connection->stream();
   const bool sound = stream.is_open() && !stream.hung_up() && !stream.has_pending_output();
-  if (retired_ || used_up || !sound || connection->tls_ != tls_ ||
-      idle_.size() >= settings_.max_idle) {
+  if (retired_ || used_up || !sound || connection->tls_ != tls_ || connection->is_of_one_client_ ||
+      proxy_protocol_ != config::ProxyHeaderVersion::off || idle_.size() >= settings_.max_idle) {
     return;  // closes it
   }
   connection->pool_ = this;

@@ -73,9 +73,10 @@ struct Limits {
   std::uint32_t informational_responses = 16;            // 1xx before one final answer; 502 beyond
   std::uint64_t chunk_extension_bytes = 1 * kibibyte;    // extensions of one chunk
   std::uint64_t trailer_bytes = 8 * kibibyte;            // trailer section
-  std::uint32_t connections = 0;                // client connections per process; 0: unlimited
-  std::uint32_t requests_per_connection = 0;    // then `Connection: close`; 0: unlimited
-  Milliseconds connection_lifetime{3'600'000};  // client_keep_alive of ALB; 0: unlimited
+  std::uint32_t connections = 0;                    // client connections per process; 0: unlimited
+  std::uint32_t requests_per_connection = 0;        // then `Connection: close`; 0: unlimited
+  Milliseconds connection_lifetime{3'600'000};      // client_keep_alive of ALB; 0: unlimited
+  std::uint64_t proxy_header_bytes = 4 * kibibyte;  // of the PROXY protocol, TLVs included
 };
 
 // What one HTTP/2 client may make us do within `window` before its connection is closed. 0:
@@ -143,14 +144,28 @@ struct Rule {
 
 enum class HalfClose : std::uint8_t { abort, tolerate };
 
+enum class ProxyProtocolMode : std::uint8_t { off, optional, required };
+
+// The PROXY protocol from clients: whose header says who the client is.
+struct ProxyProtocol {
+  ProxyProtocolMode mode = ProxyProtocolMode::off;
+  // Valid base::Cidr text; empty: every peer, which only a Unix socket or a loopback address may
+  // have.
+  std::vector<std::string> trusted;
+  Milliseconds timeout{5'000};  // for the whole header
+
+  bool operator==(const ProxyProtocol&) const = default;
+};
+
 struct Listener {
   std::string name;
   Address bind;  // numeric host or Unix socket; port 0: any free port
   std::optional<ServerTls> tls;
   bool http2 = false;
   HalfClose half_close = HalfClose::abort;  // a client that shuts its sending side while waiting
-  std::vector<Rule> rules;                  // in the order of the file, not of priority
-  std::optional<Node> default_action;       // absent: 404
+  ProxyProtocol proxy_protocol;
+  std::vector<Rule> rules;             // in the order of the file, not of priority
+  std::optional<Node> default_action;  // absent: 404
   Position position;
 };
 
@@ -274,6 +289,9 @@ struct WebSocket {
   bool operator==(const WebSocket&) const = default;
 };
 
+// The header of the PROXY protocol that new connections to targets begin with.
+enum class ProxyHeaderVersion : std::uint8_t { off, v1, v2 };
+
 struct TargetGroup {
   std::string name;
   bool https = false;
@@ -281,6 +299,7 @@ struct TargetGroup {
   Position algorithm_position;            // of the key's value; of the group when absent
   std::vector<Target> targets;
   ClientTls tls;
+  ProxyHeaderVersion proxy_protocol = ProxyHeaderVersion::off;
   TargetPool pool;
   TimeoutOverrides timeouts;
   std::optional<Node> health_check;  // a mapping, read by control/health; absent: no checks

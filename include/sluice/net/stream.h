@@ -53,6 +53,8 @@ class Stream {
   // False: a read would certainly find nothing; wait first, without a buffer.
   [[nodiscard]] bool may_read() const;
   [[nodiscard]] IoResult try_read(base::MutableBytes into);
+  // The same bytes again until they are read. Only before TLS.
+  [[nodiscard]] IoResult try_peek(base::MutableBytes into);
   // Ready, or expired when the read deadline passed. One coroutine at a time.
   [[nodiscard]] auto wait_readable() { return descriptor_.reader.wait(); }
   void set_read_deadline(std::chrono::milliseconds after) { read_deadline_.set(after); }

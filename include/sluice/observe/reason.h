@@ -119,7 +119,10 @@ enum class Reason : std::uint8_t {
   tls_handshake_failed,
   tls_handshake_timeout,
   plain_request_on_tls_port,
-  last_ = plain_request_on_tls_port,
+  proxy_header_untrusted,  // a header of the PROXY protocol from a peer that may not send one
+  proxy_header_invalid,    // malformed, too long, or missing where it is required
+  proxy_header_timeout,    // not there in time; proxy_protocol.timeout of the listener
+  last_ = proxy_header_timeout,
 };
 
 inline constexpr std::size_t reason_count = static_cast<std::size_t>(Reason::last_) + 1;

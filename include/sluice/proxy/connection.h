@@ -25,6 +25,13 @@ enum class After : std::uint8_t {
 };
 
 class H2Connection;
+// Whom a header of the PROXY protocol names.
+struct NamedClient {
+  net::Endpoint client;
+  std::string address;  // text, made once
+  net::Endpoint destination;
+  std::string facts;  // the lines X-Forwarded-Proto and X-Forwarded-Port
+};
 
 class Connection {
  public:
@@ -51,8 +58,20 @@ class Connection {
   [[nodiscard]] Worker& worker() { return worker_; }
   [[nodiscard]] net::Stream& stream() { return stream_; }
   [[nodiscard]] ListenerSlot& slot() { return *slot_; }
+  [[nodiscard]] const net::Stream& stream() const { return stream_; }
+  // The other end of the socket.
   [[nodiscard]] const net::Endpoint& peer() const { return peer_; }
-  [[nodiscard]] const std::string& peer_address() const { return peer_address_; }
+  // Who connected: the peer, or whom its header of the PROXY protocol names.
+  [[nodiscard]] const net::Endpoint& client() const { return named_ ? named_->client : peer_; }
+  [[nodiscard]] const std::string& client_address() const {
+    return named_ ? named_->address : peer_address_;
+  }
+  // Where the client connected to: our end of the socket, or what the header names.
+  [[nodiscard]] net::Endpoint destination() const;
+  // The port of it for X-Forwarded-Port: the header's, else the listener's.
+  [[nodiscard]] std::uint16_t destination_port() const;
+  // The lines X-Forwarded-Proto and X-Forwarded-Port.
+  [[nodiscard]] const std::string& forwarded_facts() const;
   [[nodiscard]] bool is_tls() const { return stream_.is_tls(); }
   [[nodiscard]] const std::string& sni() const { return sni_; }
 
@@ -68,6 +87,7 @@ class Connection {
 
  private:
   friend class Worker;
+  friend class ProxyHeaderReader;
   [[nodiscard]] net::Task<bool> secure();
   [[nodiscard]] net::Task<After> run_exchange();
   [[nodiscard]] net::Task<> linger();
@@ -80,6 +100,7 @@ class Connection {
   net::Stream stream_;
   net::Endpoint peer_;
   std::string peer_address_;  // text, made once
+  std::unique_ptr<const NamedClient> named_;
   std::string sni_;
   base::SteadyTime accepted_at_;
   Exchange* exchange_ = nullptr;      // while there is one, over HTTP/1

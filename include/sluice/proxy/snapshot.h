@@ -25,6 +25,16 @@
 
 namespace sluice::proxy {
 
+// The PROXY protocol from a listener's clients.
+struct ProxyProtocol {
+  config::ProxyProtocolMode mode = config::ProxyProtocolMode::off;
+  std::vector<base::Cidr> trusted;
+  bool trusts_everybody = false;  // on a Unix socket or a loopback address that names nobody
+  config::Milliseconds timeout{0};
+
+  [[nodiscard]] bool trusts(const net::Endpoint& peer) const;
+};
+
 struct SnapshotListener {
   std::string name;
   net::Endpoint endpoint;
@@ -33,6 +43,7 @@ struct SnapshotListener {
   bool http2 = false;  // over TLS as ALPN chooses; in the clear by its preface
   route::Table table;
   std::string forwarded_facts;  // the lines X-Forwarded-Proto and -Port for targets
+  ProxyProtocol proxy_protocol;
 };
 
 struct Snapshot {
@@ -45,6 +56,9 @@ struct Snapshot {
   http::H2Settings http2;                     // of client connections
   std::shared_ptr<const net::Sealer> sealer;  // of stickiness cookies, from model.cookie_keys
 };
+
+// The lines X-Forwarded-Proto and X-Forwarded-Port.
+[[nodiscard]] std::string forwarded_facts(bool is_tls, std::uint16_t port);
 
 using Examine = std::function<void(const Snapshot& snapshot)>;
 

@@ -36,6 +36,9 @@ struct ListenerSlot {
   std::shared_ptr<const View> view;
   const ListenerView* listener = nullptr;  // in `view`
   bool is_draining = false;                // answers say `Connection: close`
+  // Connections closed for their header of the PROXY protocol since a line of the log said so.
+  std::uint64_t unsaid_refusals = 0;
+  base::SteadyTime refusal_said_at{};  // zero: never
 };
 
 // Sockets for a listener that this worker is to serve from now on.

@@ -35,7 +35,8 @@ struct GroupSettings {
   std::shared_ptr<target::GroupState> state;  // live, shared by all workers; never null
   std::shared_ptr<const target::TargetSet> targets;
   std::shared_ptr<const net::ClientTlsContext> tls;  // null: plain HTTP
-  bool in_use = true;                                // some rule forwards to it
+  config::ProxyHeaderVersion proxy_protocol = config::ProxyHeaderVersion::off;
+  bool in_use = true;  // some rule forwards to it
   config::TargetPool pool;
   config::TimeoutOverrides timeouts;
   config::PassiveHealth passive_health;

@@ -40,7 +40,8 @@ class ConnectionCount {
 class Connection {
  public:
   Connection(net::Loop& loop, GroupCells& cells, std::unique_ptr<net::Stream> stream,
-             std::shared_ptr<const net::ClientTlsContext> tls, ConnectionCount count);
+             std::shared_ptr<const net::ClientTlsContext> tls, ConnectionCount count,
+             bool is_of_one_client);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -55,6 +56,8 @@ class Connection {
   ConnectionCount count_;
   std::unique_ptr<net::Stream> stream_;
   std::shared_ptr<const net::ClientTlsContext> tls_;  // that it was opened with
+  // It began with a header that names a client: whoever used it after him would be taken for him.
+  bool is_of_one_client_;
   std::uint32_t exchanges_ = 0;
   Pool* pool_ = nullptr;  // while idle
   net::Deadline idle_deadline_;
@@ -76,16 +79,20 @@ class Pool {
 
   // `max_connections`: of the target over all workers; 0: unlimited.
   void apply(const config::TargetPool& settings, std::uint32_t max_connections,
-             std::shared_ptr<const net::ClientTlsContext> tls);
+             std::shared_ptr<const net::ClientTlsContext> tls,
+             config::ProxyHeaderVersion proxy_protocol = config::ProxyHeaderVersion::off);
 
   [[nodiscard]] target::Target& target() { return *target_; }
 
   // An idle connection, or null: then `connect`.
   [[nodiscard]] std::unique_ptr<Connection> take_idle();
-  // A new connection, TLS included. `dialing` ends it from elsewhere.
+  // What `connect` has to be given the header of.
+  [[nodiscard]] config::ProxyHeaderVersion proxy_protocol() const { return proxy_protocol_; }
+  // A new connection, TLS included. `dialing` ends it from elsewhere. `proxy_header`, when not
+  // empty, is sent first, before TLS; the connection is not kept for anybody else then.
   [[nodiscard]] net::Task<Leased> connect(std::chrono::milliseconds connect_timeout,
                                           std::chrono::milliseconds handshake_timeout,
-                                          net::Dialing& dialing);
+                                          net::Dialing& dialing, std::string proxy_header = {});
   // Both messages ended cleanly and no byte is left over.
   void give_back(std::unique_ptr<Connection> connection);
 
@@ -110,6 +117,7 @@ class Pool {
   config::TargetPool settings_;
   std::uint32_t max_connections_ = 0;
   std::shared_ptr<const net::ClientTlsContext> tls_;
+  config::ProxyHeaderVersion proxy_protocol_ = config::ProxyHeaderVersion::off;
   std::vector<std::unique_ptr<Connection>> idle_;  // last used last
   bool retired_ = false;
 };

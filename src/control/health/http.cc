@@ -9,6 +9,7 @@
 #include "control/health/finding.h"
 #include "control/health/http_settings.h"
 #include "control/health/makers.h"
+#include "control/health/proxy_header.h"
 #include "sluice/base/text.h"
 #include "sluice/http/h1_parser.h"
 #include "sluice/net/dial.h"
@@ -83,8 +84,11 @@ Finding finding_of_end(Transfer end, bool began, net::Stream& stream) {
 class Http final : public Check {
  public:
   // `tls`: null for http.
-  Http(HttpSettings settings, std::shared_ptr<const net::ClientTlsContext> tls)
-      : settings_(std::move(settings)), tls_(std::move(tls)) {}
+  Http(HttpSettings settings, std::shared_ptr<const net::ClientTlsContext> tls,
+       config::ProxyHeaderVersion proxy_protocol)
+      : settings_(std::move(settings)),
+        tls_(std::move(tls)),
+        proxy_header_(own_proxy_header(proxy_protocol)) {}
 
   net::Task<Finding> probe(net::Loop& loop, Subject subject, Milliseconds timeout) const override;
 
@@ -102,12 +106,16 @@ class Http final : public Check {
 
   const HttpSettings settings_;
   const std::shared_ptr<const net::ClientTlsContext> tls_;
+  const std::string proxy_header_;  // sent first; empty: none
 };
 
 net::Task<Finding> Http::probe(net::Loop& loop, Subject subject, Milliseconds timeout) const {
   const TimeLeft left(loop, timeout);
   net::Dialed dialed = co_await net::dial(loop, subject.endpoint, timeout);
   if (dialed.stream == nullptr) co_return finding_of(dialed.error, std::move(dialed.error_text));
+  if (!send_proxy_header(*dialed.stream, proxy_header_)) {
+    co_return Finding{StateReason::connection_failed, "broke off while it was asked"};
+  }
   if (tls_ != nullptr) {
     net::SslPointer session = tls_->new_session(subject.host);
     if (session == nullptr) co_return Finding{StateReason::internal_error, "no memory for TLS"};
@@ -236,7 +244,8 @@ net::Task<Finding> Http::match_body(net::Stream& stream, Answer& answer, TimeLef
 }  // namespace
 
 std::shared_ptr<const Check> make_http(const Source& source, config::Problems& problems) {
-  return std::make_shared<Http>(read_http_settings(source.node, problems), nullptr);
+  return std::make_shared<Http>(read_http_settings(source.node, problems), nullptr,
+                                source.group.proxy_protocol);
 }
 
 // As traffic is, the check of an https group is verified as the group says. ALB never verifies;
@@ -250,7 +259,8 @@ std::shared_ptr<const Check> make_https(const Source& source, config::Problems& 
     tls = net::ClientTlsContext::load(settings, problems);
     if (tls == nullptr) return nullptr;
   }
-  return std::make_shared<Http>(read_http_settings(source.node, problems), std::move(tls));
+  return std::make_shared<Http>(read_http_settings(source.node, problems), std::move(tls),
+                                source.group.proxy_protocol);
 }
 
 }  // namespace sluice::control::health

@@ -61,9 +61,10 @@ TEST(Manual, every_key_is_in_the_table_of_keys_and_in_the_full_example) {
        {"tls", "pool", "limits", "passive_health", "fail_open", "stickiness", "websocket"}) {
     group += ", " + section(name);
   }
-  std::string document = z + "\nlisteners: [{ " + z + ", tls: { " + z + ", certificates: [{ " + z +
-                         " }] }, rules: [{ " + z + ", " + section("timeouts") +
-                         " }] }]\ntarget_groups: [{ " + group + " }]\n";
+  std::string document = z + "\nlisteners: [{ " + z + ", " + section("proxy_protocol") +
+                         ", tls: { " + z + ", certificates: [{ " + z + " }] }, rules: [{ " + z +
+                         ", " + section("timeouts") + " }] }]\ntarget_groups: [{ " + group +
+                         " }]\n";
   for (const char* name :
        {"timeouts", "limits", "forwarding", "admin", "access_log", "log", "shutdown"}) {
     document += section(name) + '\n';

@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <csignal>
+#include <span>
 #include <string>
 
 #include "support/streams.h"
@@ -50,6 +52,26 @@ TEST(Stream, bytes_pass_both_ways) {
   EXPECT_EQ(result.status, IoStatus::ok);
   EXPECT_EQ(result.bytes, 7U);
   EXPECT_EQ(pair.peer.received(), "one two");
+}
+
+TEST(Stream, bytes_that_were_peeked_at_are_still_there) {
+  Loop loop;
+  Pair pair = support::tcp_pair();
+  Stream stream(loop, pair.ours.release());
+  std::array<char, 16> into;
+  pair.peer.send("hello");
+  ASSERT_TRUE(support::run_until(loop, [&] { return stream.may_read(); }));
+  for (int i = 0; i < 2; ++i) {
+    const IoResult peeked = stream.try_peek(into);
+    EXPECT_EQ(peeked.status, IoStatus::ok);
+    EXPECT_EQ(std::string_view(into.data(), peeked.bytes), "hello");
+  }
+  EXPECT_EQ(stream.try_read(std::span(into).first(5)).bytes, 5U);
+  EXPECT_EQ(stream.try_peek(into).status, IoStatus::would_block);
+  EXPECT_FALSE(stream.may_read());
+  pair.peer.shutdown_write();
+  ASSERT_TRUE(support::run_until(loop, [&] { return stream.may_read(); }));
+  EXPECT_EQ(stream.try_peek(into).status, IoStatus::closed);
 }
 
 TEST(Stream, the_end_of_the_peers_bytes_is_told_after_the_last_of_them) {

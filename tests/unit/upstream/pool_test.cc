@@ -25,9 +25,10 @@ struct Connected {
   Leased leased;
 };
 
-net::Task<> keep(Pool& pool, Connected& connected) {
+net::Task<> keep(Pool& pool, Connected& connected, std::string proxy_header = {}) {
   net::Dialing dialing;
-  connected.leased = co_await pool.connect(net::test::long_time, milliseconds(5000), dialing);
+  connected.leased = co_await pool.connect(net::test::long_time, milliseconds(5000), dialing,
+                                           std::move(proxy_header));
   connected.done = true;
 }
 
@@ -39,9 +40,9 @@ struct Fixture {
   }
 
   // A new connection, and its other end.
-  std::pair<std::unique_ptr<Connection>, Peer> connect() {
+  std::pair<std::unique_ptr<Connection>, Peer> connect(const std::string& proxy_header = {}) {
     Connected connected;
-    net::spawn(keep(pool, connected));
+    net::spawn(keep(pool, connected, proxy_header));
     EXPECT_TRUE(support::run_until(loop, [&] { return connected.done; }));
     EXPECT_NE(connected.leased.connection, nullptr) << connected.leased.error_text;
     return {std::move(connected.leased.connection), std::move(server.accept().value())};
@@ -85,6 +86,33 @@ TEST(Pool, a_connection_that_was_given_back_is_taken_again) {
   connection.reset();
   EXPECT_EQ(fixture.open(), 0);
   EXPECT_TRUE(peer.has_ended());
+}
+
+// --- the PROXY protocol
+
+TEST(Pool, a_connection_that_names_a_client_begins_with_that_and_is_never_kept) {
+  Fixture fixture;
+  auto [connection, peer] = fixture.connect("PROXY UNKNOWN\r\n");
+  EXPECT_EQ(peer.received(), "PROXY UNKNOWN\r\n");
+  // Not even when the group has been told meanwhile to send none.
+  fixture.pool.give_back(std::move(connection));
+  EXPECT_EQ(fixture.pool.take_idle(), nullptr);
+  EXPECT_TRUE(peer.has_ended());
+  EXPECT_EQ(fixture.open(), 0);
+}
+
+TEST(Pool, connections_that_name_nobody_end_when_the_group_is_to_name_clients) {
+  Fixture fixture;
+  auto [idle, idle_peer] = fixture.connect();
+  auto [busy, busy_peer] = fixture.connect();
+  fixture.pool.give_back(std::move(idle));
+  fixture.pool.apply({}, 0, nullptr, config::ProxyHeaderVersion::v2);
+  EXPECT_EQ(fixture.pool.proxy_protocol(), config::ProxyHeaderVersion::v2);
+  EXPECT_TRUE(idle_peer.has_ended());
+  EXPECT_FALSE(busy_peer.has_ended());
+  fixture.pool.give_back(std::move(busy));
+  EXPECT_TRUE(busy_peer.has_ended());
+  EXPECT_EQ(fixture.pool.take_idle(), nullptr);
 }
 
 TEST(Pool, the_last_given_back_is_taken_first) {
