@@ -244,7 +244,8 @@ class Shelf {
   struct Series {
     Cell* cell = nullptr;
     std::size_t holders = 0;
-    bool stays = false;  // whether anybody holds it or not
+    bool stays = false;         // whether anybody holds it or not
+    std::uint64_t left_as = 0;  // number of its last holder's leave
   };
   using AllSeries = std::map<Labels, Series>;
 
@@ -266,8 +267,9 @@ class Shelf {
     const auto place = all.find(labels);
     assert(place != all.end() && place->second.holders > 0);
     if (--place->second.holders > 0 || place->second.stays) return;
-    unused_.push_back(place->second.cell);
-    all.erase(place);
+    place->second.left_as = ++leaves_;
+    left_.push_back({metric, place, leaves_});
+    if (left_.size() > left_series_most) forget_oldest();
   }
 
   [[nodiscard]] const AllSeries& series(Metric metric) const {
@@ -291,6 +293,16 @@ class Shelf {
     return position;
   }
 
+  // Of the series that left: unless it was held again, and perhaps left again, since.
+  void forget_oldest() {
+    const Left oldest = left_.front();
+    left_.pop_front();
+    const Series& series = oldest.place->second;
+    if (series.holders > 0 || series.stays || series.left_as != oldest.left_as) return;
+    unused_.push_back(series.cell);
+    series_[static_cast<std::size_t>(oldest.metric)].erase(oldest.place);
+  }
+
   Cell& unused_cell() {
     if (!unused_.empty()) {
       Cell* const again = unused_.back();
@@ -304,9 +316,17 @@ class Shelf {
     return blocks_.back().cells[used_in_last_++];
   }
 
+  struct Left {
+    Metric metric;
+    typename AllSeries::iterator place;
+    std::uint64_t left_as;
+  };
+
   std::deque<Block> blocks_;  // a deque never moves its elements
   std::size_t used_in_last_ = cells_per_block;
   std::vector<Cell*> unused_;  // of series that are gone
+  std::deque<Left> left_;      // nobody holds them; in the order in which they left
+  std::uint64_t leaves_ = 0;
   std::array<AllSeries, metric_count> series_;
 };
 
