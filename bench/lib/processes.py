@@ -109,13 +109,21 @@ class Program:
 
     def memory_bytes(self) -> int:
         """Pss: resident memory, pages shared with other processes counted by share."""
+        return self._rollup_bytes("Pss:")
+
+    def own_memory_bytes(self) -> int:
+        """What the program allocated. The rest of Pss are pages of files: its share of a library changes by megabytes
+        when another process that uses it starts or ends."""
+        return self._rollup_bytes("Pss_Anon:")
+
+    def _rollup_bytes(self, field: str) -> int:
         total = 0
         for pid in self.pids():
             try:
                 rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
             except OSError:
                 continue
-            total += sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
+            total += sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith(field))
         return total
 
     def signal(self, number: signal.Signals) -> None:

@@ -83,7 +83,10 @@ std::optional<config::Model> Configurator::load(config::Problems& problems) cons
 }
 
 bool Configurator::start(config::Problems& problems, std::function<void()> done) {
-  return apply(problems, std::move(done));
+  return apply(problems, [done = std::move(done)] {
+    ::malloc_trim(0);  // what reading and building took goes back to the system
+    if (done) done();
+  });
 }
 
 void Configurator::reload(std::function<void(bool)> done) {

@@ -29,4 +29,8 @@ struct Family {
 // (T25).
 inline constexpr std::size_t series_most = 10'000;
 
+// Series that nobody holds any more stay for so long as they are among the last so many to leave: a
+// scrape sees their final values, and a configuration that is taken back finds its counters.
+inline constexpr std::size_t left_series_most = 256;
+
 }  // namespace sluice::observe

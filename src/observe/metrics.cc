@@ -8,9 +8,10 @@
 #include <map>
 #include <mutex>
 #include <span>
+#include <sstream>
+#include <tuple>
 #include <utility>
 
-#include <prometheus/collectable.h>
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
@@ -240,18 +241,38 @@ using Labels = std::vector<std::string>;
 template <typename Cell>
 class Shelf {
  public:
+  struct Series {
+    Cell* cell = nullptr;
+    std::size_t holders = 0;
+    bool stays = false;         // whether anybody holds it or not
+    std::uint64_t left_as = 0;  // number of its last holder's leave
+  };
+  using AllSeries = std::map<Labels, Series>;
+
   Cell& find_or_add(Metric metric, LabelValues values) {
-    auto& series = series_[static_cast<std::size_t>(metric)];
-    Labels labels(values.begin(), values.end());
-    if (series.size() >= series_most && !series.contains(labels)) {
-      labels.assign(values.size(), "other");
-    }
-    const auto [position, added] = series.try_emplace(std::move(labels), nullptr);
-    if (added) position->second = &unused_cell();
-    return *position->second;
+    Series& series = place_of(metric, values)->second;
+    series.stays = true;
+    return *series.cell;
   }
 
-  [[nodiscard]] const std::map<Labels, Cell*>& series(Metric metric) const {
+  // `release` must follow.
+  [[nodiscard]] std::pair<Cell*, const Labels*> hold(Metric metric, LabelValues values) {
+    const auto place = place_of(metric, values);
+    ++place->second.holders;
+    return {place->second.cell, &place->first};
+  }
+
+  void release(Metric metric, const Labels& labels) {
+    AllSeries& all = series_[static_cast<std::size_t>(metric)];
+    const auto place = all.find(labels);
+    assert(place != all.end() && place->second.holders > 0);
+    if (--place->second.holders > 0 || place->second.stays) return;
+    place->second.left_as = ++leaves_;
+    left_.push_back({metric, place, leaves_});
+    if (left_.size() > left_series_most) forget_oldest();
+  }
+
+  [[nodiscard]] const AllSeries& series(Metric metric) const {
     return series_[static_cast<std::size_t>(metric)];
   }
 
@@ -261,7 +282,33 @@ class Shelf {
     std::array<Cell, cells_per_block> cells;
   };
 
+  typename AllSeries::iterator place_of(Metric metric, LabelValues values) {
+    AllSeries& series = series_[static_cast<std::size_t>(metric)];
+    Labels labels(values.begin(), values.end());
+    if (series.size() >= series_most && !series.contains(labels)) {
+      labels.assign(values.size(), "other");
+    }
+    const auto [position, added] = series.try_emplace(std::move(labels));
+    if (added) position->second.cell = &unused_cell();
+    return position;
+  }
+
+  // Of the series that left: unless it was held again, and perhaps left again, since.
+  void forget_oldest() {
+    const Left oldest = left_.front();
+    left_.pop_front();
+    const Series& series = oldest.place->second;
+    if (series.holders > 0 || series.stays || series.left_as != oldest.left_as) return;
+    unused_.push_back(series.cell);
+    series_[static_cast<std::size_t>(oldest.metric)].erase(oldest.place);
+  }
+
   Cell& unused_cell() {
+    if (!unused_.empty()) {
+      Cell* const again = unused_.back();
+      unused_.pop_back();
+      return *std::construct_at(again);  // at 0; nobody can see it now
+    }
     if (used_in_last_ == cells_per_block) {
       blocks_.emplace_back();
       used_in_last_ = 0;
@@ -269,9 +316,18 @@ class Shelf {
     return blocks_.back().cells[used_in_last_++];
   }
 
+  struct Left {
+    Metric metric;
+    typename AllSeries::iterator place;
+    std::uint64_t left_as;
+  };
+
   std::deque<Block> blocks_;  // a deque never moves its elements
   std::size_t used_in_last_ = cells_per_block;
-  std::array<std::map<Labels, Cell*>, metric_count> series_;
+  std::vector<Cell*> unused_;  // of series that are gone
+  std::deque<Left> left_;      // nobody holds them; in the order in which they left
+  std::uint64_t leaves_ = 0;
+  std::array<AllSeries, metric_count> series_;
 };
 
 }  // namespace
@@ -307,6 +363,33 @@ Histogram& Cells::histogram(Metric metric, LabelValues labels) {
   return store_->histograms.find_or_add(metric, labels);
 }
 
+HeldCounter Cells::hold_counter(Metric metric, LabelValues labels) {
+  assert(family_of(metric).kind == Kind::counter);
+  assert(family_of(metric).labels.size() == labels.size());
+  HeldCounter held;
+  const std::lock_guard lock(store_->mutex);
+  std::tie(held.counter_, held.labels_) = store_->counters.hold(metric, labels);
+  held.cells_ = this;
+  held.metric_ = metric;
+  return held;
+}
+
+HeldCounter& HeldCounter::operator=(HeldCounter&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  cells_ = std::exchange(other.cells_, nullptr);
+  counter_ = std::exchange(other.counter_, nullptr);
+  labels_ = std::exchange(other.labels_, nullptr);
+  metric_ = other.metric_;
+  return *this;
+}
+
+void HeldCounter::release() {
+  if (cells_ == nullptr) return;
+  const std::lock_guard lock(cells_->store_->mutex);
+  cells_->store_->counters.release(metric_, *labels_);
+}
+
 // --- sums over all threads ----------------------------------------------------------------------
 namespace {
 
@@ -334,7 +417,7 @@ using Totals = std::map<Labels, Total>;
 
 template <typename Cell>
 void add_all(Totals& totals, const Shelf<Cell>& shelf, Metric metric) {
-  for (const auto& [labels, cell] : shelf.series(metric)) totals[labels].add(*cell);
+  for (const auto& [labels, series] : shelf.series(metric)) totals[labels].add(*series.cell);
 }
 
 prometheus::ClientMetric::Histogram cumulative(const Total& total) {
@@ -373,7 +456,7 @@ prometheus::MetricType type_of(Kind kind) {
 
 }  // namespace
 
-struct Registry::Impl final : prometheus::Collectable {
+struct Registry::Impl {
   mutable std::mutex mutex;  // the vector
   std::vector<std::unique_ptr<Cells>> cells;
 
@@ -392,20 +475,14 @@ struct Registry::Impl final : prometheus::Collectable {
     return result;
   }
 
-  // Families that nobody has asked a cell of are left out.
-  [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override {
-    std::vector<prometheus::MetricFamily> result;
-    for (const Family& family : families) {
-      prometheus::MetricFamily collected;
-      for (const auto& [labels, total] : totals(family)) {
-        collected.metric.push_back(series_of(family, labels, total));
-      }
-      if (collected.metric.empty()) continue;
-      collected.name = "sluice_" + std::string(family.name);
-      collected.help = family.help;
-      collected.type = type_of(family.kind);
-      result.push_back(std::move(collected));
+  [[nodiscard]] prometheus::MetricFamily collect(const Family& family) const {
+    prometheus::MetricFamily result;
+    for (const auto& [labels, total] : totals(family)) {
+      result.metric.push_back(series_of(family, labels, total));
     }
+    result.name = "sluice_" + std::string(family.name);
+    result.help = family.help;
+    result.type = type_of(family.kind);
     return result;
   }
 };
@@ -418,8 +495,15 @@ Cells& Registry::add_cells() {
   return *impl_->cells.emplace_back(std::make_unique<Cells>());
 }
 
+// Families that nobody has asked a cell of are left out. One family after the other: what the
+// library makes of a series takes ten times the memory of its text.
 std::string Registry::render() const {
-  return prometheus::TextSerializer().Serialize(impl_->Collect());
+  std::ostringstream out;
+  for (const Family& family : families) {
+    const std::vector<prometheus::MetricFamily> one{impl_->collect(family)};
+    if (!one.front().metric.empty()) prometheus::TextSerializer().Serialize(out, one);
+  }
+  return std::move(out).str();
 }
 
 double Registry::sum(Metric metric, LabelValues labels) const {

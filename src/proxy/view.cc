@@ -26,7 +26,7 @@ RuleView view_of(observe::Cells& cells, const std::string& listener, const route
   constexpr std::array<std::string_view, 5> classes{"1xx", "2xx", "3xx", "4xx", "5xx"};
   for (std::size_t i = 0; i < classes.size(); ++i) {
     view.requests_by_class[i] =
-        &cells.counter(Metric::requests_total, {listener, rule.name, group, classes[i]});
+        cells.hold_counter(Metric::requests_total, {listener, rule.name, group, classes[i]});
   }
   view.duration = &cells.histogram(Metric::request_duration_seconds, {listener, group});
   return view;

@@ -2,10 +2,10 @@
 //
 // A worker asks its `Cells` once for the cell of a metric with given label values, keeps the
 // reference and adds to it with relaxed stores: no look-up, no lock, no read-modify-write
-// instruction on the data path. Cells live as long as the registry, so a reload that keeps a name
-// keeps its counters. `Registry::render` sums over all Cells into Prometheus text (prometheus-cpp's
-// serializer). The list of all families, with help and label names, is the constant array in
-// metrics.cc.
+// instruction on the data path. Cells live as long as the registry, or as long as they are held, so
+// a reload that keeps a name keeps its counters. `Registry::render` sums over all Cells into
+// Prometheus text (prometheus-cpp's serializer). The list of all families, with help and label
+// names, is the constant array in metrics.cc.
 #pragma once
 
 #include <array>
@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sluice::observe {
@@ -127,6 +128,31 @@ enum class Metric : std::uint8_t {
 
 using LabelValues = std::initializer_list<std::string_view>;
 
+class Cells;
+
+// A counter that its last holder takes along: names that come and go with each reload would fill
+// memory and scrapes for ever. Used, moved and destroyed on the thread of its Cells, which must
+// outlive it.
+class HeldCounter {
+ public:
+  HeldCounter() = default;
+  HeldCounter(HeldCounter&& other) noexcept { *this = std::move(other); }
+  HeldCounter& operator=(HeldCounter&& other) noexcept;
+  ~HeldCounter() { release(); }
+
+  // Not of one that is empty or was moved from.
+  [[nodiscard]] Counter* operator->() const { return counter_; }
+
+ private:
+  friend class Cells;
+  void release();
+
+  Cells* cells_ = nullptr;  // null: empty
+  Counter* counter_ = nullptr;
+  const std::vector<std::string>* labels_ = nullptr;
+  Metric metric_{};
+};
+
 // The cells of one thread. `counter` and its like may be called at any time from that thread; they
 // lock and allocate, so they belong to set-up (a View being built), never to an exchange. A metric
 // asked with the wrong type or number of labels is a programming error (assert).
@@ -141,7 +167,12 @@ class Cells {
   [[nodiscard]] Gauge& gauge(Metric metric, LabelValues labels = {});
   [[nodiscard]] Histogram& histogram(Metric metric, LabelValues labels = {});
 
+  // The same cell for all holders of the same labels. When the last of them goes, so does the
+  // series; a later holder begins at 0. One that `counter` was asked for stays.
+  [[nodiscard]] HeldCounter hold_counter(Metric metric, LabelValues labels);
+
  private:
+  friend class HeldCounter;
   friend class Registry;
   struct Store;
   std::unique_ptr<Store> store_;

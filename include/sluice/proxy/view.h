@@ -18,8 +18,8 @@ namespace sluice::proxy {
 
 struct RuleView {
   const route::Rule* rule = nullptr;
-  std::array<observe::Counter*, 5> requests_by_class{};  // 1xx..5xx
-  observe::Histogram* duration = nullptr;                // of the listener and the rule's group
+  std::array<observe::HeldCounter, 5> requests_by_class;  // 1xx..5xx; gone with the rule's name
+  observe::Histogram* duration = nullptr;                 // of the listener and the rule's group
 };
 
 // The cells of a listener; they are found by name, so they outlive snapshots.

@@ -99,6 +99,55 @@ TEST(Metrics, too_many_label_sets_share_one_series_named_other_T25) {
   EXPECT_EQ(registry.sum(Metric::target_connection_errors_total, {"0", "reason"}), 2);
 }
 
+TEST(Metrics, a_held_series_goes_when_many_others_have_left_after_it) {
+  Registry registry;
+  Cells& cells = registry.add_cells();
+  const auto hold = [&cells](std::string_view rule) {
+    return cells.hold_counter(Metric::requests_total, {"web", rule, "api", "2xx"});
+  };
+  HeldCounter first = hold("first");
+  HeldCounter second = hold("second");
+  first->add(3);
+  second->add(4);
+  hold("first")->add(2);
+  EXPECT_EQ(registry.sum(Metric::requests_total, {"web", "first"}), 5);
+  HeldCounter moved = std::move(first);
+  moved->add();
+  moved = std::move(second);  // "first" leaves
+  EXPECT_EQ(registry.sum(Metric::requests_total, {"web", "first"}), 6);
+  hold("first")->add();  // comes back, and leaves again as the last
+  for (std::size_t i = 0; i + 1 < left_series_most; ++i) hold(std::to_string(i))->add();
+  EXPECT_EQ(registry.sum(Metric::requests_total, {"web", "first"}), 7);
+  hold("one more")->add();
+  EXPECT_EQ(registry.render().find("rule=\"first\""), std::string::npos);
+  const HeldCounter again = hold("first");
+  EXPECT_EQ(registry.sum(Metric::requests_total, {"web", "first"}), 0);
+  EXPECT_EQ(registry.sum(Metric::requests_total, {"web", "second"}), 4);
+}
+
+TEST(Metrics, a_series_that_was_asked_for_without_holding_it_stays) {
+  Registry registry;
+  Cells& cells = registry.add_cells();
+  cells.counter(Metric::target_retries_total, {"api", "reason"}).add();
+  {
+    cells.hold_counter(Metric::target_retries_total, {"api", "reason"})->add();
+  }
+  EXPECT_EQ(registry.sum(Metric::target_retries_total), 2);
+}
+
+// 10,000 names are the most there may be at a time, not in the life of the process.
+TEST(Metrics, names_that_come_and_go_leave_room_for_others_T25) {
+  Registry registry;
+  Cells& cells = registry.add_cells();
+  for (std::size_t i = 0; i < series_most + 10; ++i) {
+    cells.hold_counter(Metric::target_retries_total, {std::to_string(i), "reason"})->add();
+  }
+  const HeldCounter last = cells.hold_counter(Metric::target_retries_total, {"last", "reason"});
+  last->add();
+  EXPECT_EQ(registry.sum(Metric::target_retries_total, {"last", "reason"}), 1);
+  EXPECT_EQ(registry.sum(Metric::target_retries_total), left_series_most + 1);
+}
+
 // --- histograms
 
 std::size_t expected_bucket(nanoseconds value) {
