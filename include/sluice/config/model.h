@@ -166,6 +166,10 @@ struct Retry {
   Milliseconds hedge_delay{
       0};  // GET without an answer for so long is sent to a second target; 0: off
 
+  std::optional<CertificateFiles> certificate;  // ours, for targets that ask for one
+  bool session_reuse = true;                    // a new connection resumes an earlier session
+  TlsVersion min_version = TlsVersion::tls1_2;
+  std::string ciphers;  // OpenSSL list for TLS 1.2; empty: OpenSSL's default
   bool operator==(const Retry&) const = default;
 };
 
