@@ -16,6 +16,9 @@ namespace sluice::config {
 // An address to listen on: a Unix socket or a numeric IP address.
 [[nodiscard]] std::optional<Address> read_bind(const Node& node, Problems& problems);
 
+// read_client_certificates.cc
+void read_client_certificates(const Node& node, ClientCertificates& settings, Problems& problems);
+
 // read_rules.cc
 [[nodiscard]] std::vector<Rule> read_rules(const std::vector<Node>& items, Problems& problems);
 // Any mapping: its kind is the business of `route`.

@@ -51,6 +51,10 @@ class Connection {
   [[nodiscard]] const std::string& peer_address() const { return peer_address_; }
   [[nodiscard]] bool is_tls() const { return stream_.is_tls(); }
   [[nodiscard]] const std::string& sni() const { return sni_; }
+  // The X-Amzn-Mtls-* lines of every request to a target; empty without a client's certificate.
+  [[nodiscard]] const std::string& client_certificate_fields() const {
+    return client_certificate_fields_;
+  }
 
   // Received and not yet consumed; memory only while there is something.
   net::Buffer received;
@@ -72,6 +76,7 @@ class Connection {
   net::Endpoint peer_;
   std::string peer_address_;  // text, made once
   std::string sni_;
+  std::string client_certificate_fields_;  // text, made once
   base::SteadyTime accepted_at_;
   Exchange* exchange_ = nullptr;  // while there is one
   std::uint32_t requests_ = 0;

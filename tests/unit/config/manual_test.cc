@@ -61,7 +61,8 @@ TEST(Manual, every_key_is_in_the_table_of_keys_and_in_the_full_example) {
        {"tls", "pool", "limits", "passive_health", "fail_open", "stickiness", "websocket"}) {
     group += ", " + section(name);
   }
-  std::string document = z + "\nlisteners: [{ " + z + ", tls: { " + z + ", certificates: [{ " + z +
+  std::string document = z + "\nlisteners: [{ " + z + ", tls: { " + z + ", " +
+                         section("client_certificates") + ", certificates: [{ " + z +
                          " }] }, rules: [{ " + z + ", " + section("timeouts") +
                          " }] }]\ntarget_groups: [{ " + group + " }]\n";
   for (const char* name :
