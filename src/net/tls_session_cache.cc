@@ -62,11 +62,15 @@ void TlsSessionCache::use(ssl_st& session, std::chrono::system_clock::time_point
   (void)kept.release();  // freed with the session
   if (kept_->newest == nullptr) return;
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  if (!may_be_used(session, *kept_->newest, seconds) ||
-      SSL_set_session(&session, kept_->newest.get()) != 1) {
+  if (!may_be_used(session, *kept_->newest, seconds)) {
     kept_->newest.reset();
-    ERR_clear_error();
+    return;
   }
+  // A copy, because OpenSSL lets a ticket of TLS 1.3 be used once. That hides from onlookers which
+  // connections are of one client (RFC 8446 C.4), and ours all are; but not every target sends a
+  // new ticket in a resumption, and a pool may open several connections at a time.
+  const SessionPointer copy(SSL_SESSION_dup(kept_->newest.get()));
+  if (!copy || SSL_set_session(&session, copy.get()) != 1) ERR_clear_error();
 }
 
 void TlsSessionCache::clear() {

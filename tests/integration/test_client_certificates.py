@@ -164,6 +164,19 @@ def test_a_session_without_verification_does_not_resume_into_it(start_sluice, ta
         proxy.client(tls=context, server_name="site.test", session=session)
 
 
+@BOTH
+def test_certificates_beyond_the_limit_are_refused(start_sluice, target, authority, certificate,
+                                                   clients, tmp_path, version):
+    leaf = clients.issue("padded", usage="clientAuth")
+    proxy = start_sluice(verifying(target, certificate, clients, chain="2KiB"))
+    with connect(proxy, authority, leaf, version) as client:
+        assert client.ask().status == 200
+    chain = tmp_path / "padded.pem"
+    chain.write_text(pem_of(leaf) + 8 * clients.cert.read_text())
+    leaf.cert = chain
+    assert_refused(proxy, authority, leaf, version)
+
+
 def test_a_bad_trust_store_leaves_the_old_one_in_force(start_sluice, target, authority, certificate,
                                                        clients, alice, tmp_path):
     proxy = start_sluice(verifying(target, certificate, clients))

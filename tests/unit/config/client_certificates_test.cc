@@ -55,9 +55,9 @@ TEST(ClientCertificates, verify_needs_a_trust_store) {
 
 TEST(ClientCertificates, a_check_that_nobody_makes_is_not_promised) {
   EXPECT_EQ(joined(load_tls("client_certificates: { mode: passthrough, trust_store: ca.pem }")),
-            "f:4:59: listeners[0].tls.client_certificates.trust_store: only with mode: verify\n");
-  for (const char* const key : {"crls: [a.crl]", "depth: 1", "ignore_expired: true",
-                                "advertise_trust_store: true"}) {
+            "f:4:60: listeners[0].tls.client_certificates.trust_store: only with mode: verify\n");
+  for (const char* const key :
+       {"crls: [a.crl]", "depth: 1", "ignore_expired: true", "advertise_trust_store: true"}) {
     const Loaded loaded = load_tls("client_certificates: { " + std::string(key) + " }");
     EXPECT_FALSE(loaded.model);
     EXPECT_NE(joined(loaded).find("only with mode: verify"), std::string::npos) << key;
@@ -68,8 +68,8 @@ TEST(ClientCertificates, wrong_values_are_refused_with_what_is_allowed) {
   const std::string wrong = joined(
       load_tls("check_authority: on, client_certificates: { mode: optional, chain: 65KiB }"));
   EXPECT_NE(wrong.find("check_authority"), std::string::npos) << wrong;
-  EXPECT_NE(wrong.find("sni, certificate, off"), std::string::npos) << wrong;
-  EXPECT_NE(wrong.find("off, passthrough, verify"), std::string::npos) << wrong;
+  EXPECT_NE(wrong.find("must be sni, certificate or off, not 'on'"), std::string::npos) << wrong;
+  EXPECT_NE(wrong.find("must be off, passthrough or verify"), std::string::npos) << wrong;
   EXPECT_NE(wrong.find("tls.client_certificates.chain"), std::string::npos) << wrong;
   EXPECT_FALSE(load_tls("client_certificates: { mode: verify, trust_store: a, depth: 17 }").model);
 }
