@@ -228,9 +228,10 @@ std::shared_ptr<const ServerTlsContext> ServerTlsContext::load(const config::Ser
     problems.error({}, "tls", "OpenSSL cannot make a context: " + tls_error_text());
     return nullptr;
   }
-  const bool has_ciphers = use_ciphers(*context, settings, problems);
+  // Before the fingerprint is finished: who is let in is part of what a ticket is bound to (T20).
   const bool has_clients =
       use_client_verification(*context, settings.client_certificates, fingerprint, problems);
+  const bool has_ciphers = use_ciphers(*context, settings, problems);
   const bool all_loaded =
       !certificates.empty() && certificates.size() == settings.certificates.size();
   if (!has_ciphers || !has_clients || !try_certificates(*context, certificates, problems) ||
