@@ -56,13 +56,17 @@ constexpr std::string_view never_trailers[] = {
     "x-request-id",
 };
 
+// What Sluice says about the client's certificate.
+constexpr std::string_view never_trailers_prefix = "x-amzn-mtls-";
+
 void read_trailer(const Node& node, std::vector<std::string>& names, Problems& problems) {
   const auto text = node.as_string(problems);
   if (!text) return;
   std::string name = base::to_lower(*text);
   if (!is_token(name)) {
     node.error("must be the name of a header field, not " + node.quoted(), problems);
-  } else if (std::ranges::find(never_trailers, name) != std::end(never_trailers)) {
+  } else if (std::ranges::find(never_trailers, name) != std::end(never_trailers) ||
+             name.starts_with(never_trailers_prefix)) {
     node.error(
         node.quoted() +
             " must not arrive after the body (RFC 9110 6.5.1); it cannot be allowed as a trailer",

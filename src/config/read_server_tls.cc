@@ -31,6 +31,10 @@ ServerTls read_server_tls(const Node& node, Problems& problems) {
   section.text("ciphers", tls.ciphers);
   section.text("ciphersuites", tls.ciphersuites);
   section.text("groups", tls.groups);
+  if (const auto clients = section.section("client_certificates")) {
+    read_client_certificates(*clients, tls.client_certificates, problems);
+  }
+  section.choice("check_authority", {"sni", "certificate", "off"}, tls.check_authority);
   return tls;
 }
 

@@ -36,6 +36,20 @@ std::optional<Target> read_target(const Node& node, Unique& addresses, Problems&
   return target;
 }
 
+// What we show to targets that ask who we are: both files or none.
+void read_client_certificate(Section& section, ClientTls& tls, Problems& problems) {
+  const auto cert = section.get("client_cert");
+  const auto key = section.get("client_key");
+  if (cert && !key) cert->error("needs client_key, the file with its private key", problems);
+  if (key && !cert) key->error("needs client_cert, the file with its certificate", problems);
+  if (!cert || !key) return;
+  CertificateFiles files;
+  files.position = cert->position();
+  files.certificate = one_line(*cert, problems).value_or("");
+  files.key = one_line(*key, problems).value_or("");
+  if (!files.certificate.empty() && !files.key.empty()) tls.certificate = std::move(files);
+}
+
 void read_tls(const Node& node, TargetGroup& group, Problems& problems) {
   group.tls.position = node.position();
   if (!group.https) node.error("only with protocol: https", problems);
@@ -43,6 +57,10 @@ void read_tls(const Node& node, TargetGroup& group, Problems& problems) {
   section.flag("verify", group.tls.verify);
   section.text("ca", group.tls.ca);
   section.text("server_name", group.tls.server_name);
+  read_client_certificate(section, group.tls, problems);
+  section.flag("session_reuse", group.tls.session_reuse);
+  section.choice("min_version", {"1.2", "1.3"}, group.tls.min_version);
+  section.text("ciphers", group.tls.ciphers);
 }
 
 // A certificate is verified against a name, and a path is none.

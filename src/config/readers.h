@@ -24,6 +24,9 @@ namespace sluice::config {
 void read_proxy_protocol(const Node& node, const Address& bind, ProxyProtocol& settings,
                          Problems& problems);
 
+// read_client_certificates.cc
+void read_client_certificates(const Node& node, ClientCertificates& settings, Problems& problems);
+
 // read_rules.cc
 [[nodiscard]] std::vector<Rule> read_rules(const std::vector<Node>& items, Problems& problems);
 // Any mapping: its kind is the business of `route`.

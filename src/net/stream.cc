@@ -12,6 +12,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/client_certificate.h"
+#include "net/tls_authority.h"
+#include "net/tls_client_verification.h"
+#include "sluice/base/text.h"
+
 namespace sluice::net {
 
 namespace {
@@ -102,6 +107,7 @@ void Stream::close() {
   write_deadline_.clear();
   descriptor_.close();
   ssl_.reset();
+  client_certificate_.reset();
   pending_.release();
 }
 
@@ -337,6 +343,7 @@ IoStatus Stream::tls_status(int result) {
     default: break;
   }
   tls_broken_ = true;
+  refused_client_certificate_ = is_client_certificate_refusal(*ssl_);
   error_text_ = tls_error_text(*ssl_);
   return IoStatus::failed;
 }
@@ -383,6 +390,17 @@ std::string_view Stream::tls_alpn() const {
 }
 
 bool Stream::tls_resumed() const { return ssl_ != nullptr && SSL_session_reused(ssl_.get()) == 1; }
+
+const ClientCertificate* Stream::client_certificate() {
+  if (client_certificate_ == nullptr && ssl_ != nullptr && SSL_is_server(ssl_.get()) == 1) {
+    client_certificate_ = read_client_certificate(*ssl_);
+  }
+  return client_certificate_.get();
+}
+
+bool Stream::serves_authority(std::string_view host) const {
+  return ssl_ == nullptr || net::serves_authority(*ssl_, base::to_lower(tls_server_name()), host);
+}
 
 std::string tls_library_version() { return OpenSSL_version(OPENSSL_VERSION); }
 

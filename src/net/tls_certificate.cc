@@ -17,16 +17,23 @@ using TimePoint = std::chrono::system_clock::time_point;
 // Reports what is wrong with one pair of files.
 class Reporter {
  public:
-  Reporter(const config::Position& position, config::Problems& problems)
-      : position_(position), problems_(problems) {}
+  Reporter(const config::Position& position, config::Problems& problems, CertificateUse use)
+      : position_(position), problems_(problems), use_(use) {}
 
-  void error(std::string what) { problems_.error(position_, path, std::move(what)); }
-  void warning(std::string what) { problems_.warning(position_, path, std::move(what)); }
+  void error(std::string what) { problems_.error(position_, path(), std::move(what)); }
+  void warning(std::string what) { problems_.warning(position_, path(), std::move(what)); }
+  // Who is shown the certificate.
+  [[nodiscard]] std::string peers() const { return is_for_clients() ? "clients" : "targets"; }
+  [[nodiscard]] std::string owner() const { return is_for_clients() ? "server" : "client"; }
 
  private:
-  static constexpr const char* path = "tls.certificates";
+  [[nodiscard]] bool is_for_clients() const { return use_ == CertificateUse::towards_clients; }
+  [[nodiscard]] const char* path() const {
+    return is_for_clients() ? "tls.certificates" : "tls.client_cert";
+  }
   const config::Position& position_;
   config::Problems& problems_;
+  CertificateUse use_;
 };
 
 std::string quoted(const std::string& path) { return "'" + path + "'"; }
@@ -124,7 +131,7 @@ bool check_key(Certificate& certificate, Reporter& report) {
   ERR_clear_error();
   report.error("the private key " + quoted(certificate.files.key) +
                " does not match the certificate " + quoted(certificate.files.certificate) +
-               " (whose first certificate must be the server's own)");
+               " (whose first certificate must be the " + report.owner() + "'s own)");
   return false;
 }
 
@@ -147,12 +154,14 @@ void warn_about_time(const X509& certificate, const std::string& subject, Report
   const std::optional<TimePoint> end = time_of(X509_get0_notAfter(&certificate));
   const TimePoint now = std::chrono::system_clock::now();
   if (!begin || !end) {
-    report.warning(subject + " has dates that cannot be read; clients will refuse it");
+    report.warning(subject + " has dates that cannot be read; " + report.peers() +
+                   " will refuse it");
   } else if (*end < now) {
-    report.warning(subject + " has expired on " + time_text(*end) + "; clients will refuse it");
+    report.warning(subject + " has expired on " + time_text(*end) + "; " + report.peers() +
+                   " will refuse it");
   } else if (*begin > now) {
-    report.warning(subject + " is not valid before " + time_text(*begin) +
-                   "; clients will refuse it");
+    report.warning(subject + " is not valid before " + time_text(*begin) + "; " + report.peers() +
+                   " will refuse it");
   }
 }
 
@@ -167,8 +176,8 @@ void warn_about_chain(const Certificate& certificate, Reporter& report) {
     const std::string subject = "certificate " + std::to_string(i + 2) + " in " + quoted(path);
     warn_about_time(*issuer, subject, report);
     if (X509_check_issued(issuer, previous) != X509_V_OK) {
-      report.warning(subject +
-                     " did not issue the one before it; some clients will refuse the chain");
+      report.warning(subject + " did not issue the one before it; some " + report.peers() +
+                     " will refuse the chain");
     }
     previous = issuer;
   }
@@ -219,14 +228,15 @@ void find_names(Certificate& certificate, Reporter& report) {
 }  // namespace
 
 std::optional<Certificate> load_certificate(const config::CertificateFiles& files,
-                                            Fingerprint& fingerprint, config::Problems& problems) {
+                                            Fingerprint& fingerprint, config::Problems& problems,
+                                            CertificateUse use) {
   Certificate certificate;
   certificate.files = files;
-  Reporter report(files.position, problems);
+  Reporter report(files.position, problems, use);
   const bool has_chain = load_chain(certificate, fingerprint, report);
   const bool has_key = load_key(certificate, fingerprint, report);  // both, to report both at once
   if (has_chain) {
-    find_names(certificate, report);
+    if (use == CertificateUse::towards_clients) find_names(certificate, report);
     warn_about_chain(certificate, report);
     certificate.not_after =
         time_of(X509_get0_notAfter(certificate.leaf.get())).value_or(TimePoint{});

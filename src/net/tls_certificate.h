@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,9 +25,10 @@ struct Certificate {
 
 // Nothing, with each thing that is wrong in `problems`, when one of the files cannot serve. A
 // certificate outside its time, a chain out of order or a key that everybody may read are warnings.
-[[nodiscard]] std::optional<Certificate> load_certificate(const config::CertificateFiles& files,
-                                                          Fingerprint& fingerprint,
-                                                          config::Problems& problems);
+enum class CertificateUse : std::uint8_t { towards_clients, towards_targets };
+[[nodiscard]] std::optional<Certificate> load_certificate(
+    const config::CertificateFiles& files, Fingerprint& fingerprint, config::Problems& problems,
+    CertificateUse use = CertificateUse::towards_clients);
 
 // All certificates of a PEM text, in order; an empty stack when there is none. Null, with the
 // reason in OpenSSL's error queue, when one of them is damaged.

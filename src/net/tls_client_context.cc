@@ -10,6 +10,7 @@
 #include "net/tls_fingerprint.h"
 #include "net/tls_names.h"
 #include "net/tls_openssl.h"
+#include "net/tls_session_cache.h"
 #include "net/tls_settings.h"
 #include "sluice/base/cidr.h"
 
@@ -40,15 +41,21 @@ class Loader {
   Loader(const config::ClientTls& settings, Fingerprint& fingerprint, config::Problems& problems)
       : settings_(settings), fingerprint_(fingerprint), problems_(problems) {}
 
-  // Both checks are made whatever the first one says: all problems are reported at once.
+  // All checks are made whatever the first one says: all problems are reported at once.
   [[nodiscard]] bool load(SSL_CTX& context) {
     fingerprint_.add("client");
     fingerprint_.add(settings_.verify ? "verify" : "trust");
     fingerprint_.add(settings_.server_name);
     fingerprint_.add(settings_.ca);
+    fingerprint_.add(settings_.session_reuse ? "reuse" : "no reuse");
+    fingerprint_.add(settings_.min_version == config::TlsVersion::tls1_3 ? "1.3" : "1.2");
+    fingerprint_.add(settings_.ciphers);
     const bool is_name_good = check_server_name();
     const bool has_trust = !settings_.verify || load_trust(context);
-    return is_name_good && has_trust;
+    const bool has_certificate = !settings_.certificate || load_own_certificate(context);
+    const bool has_ciphers =
+        use_cipher_list(context, settings_.ciphers, settings_.position, problems_);
+    return is_name_good && has_trust && has_certificate && has_ciphers;
   }
 
  private:
@@ -92,6 +99,18 @@ class Loader {
     return true;
   }
 
+  bool load_own_certificate(SSL_CTX& context) {
+    const config::CertificateFiles& files = *settings_.certificate;
+    const std::optional<Certificate> certificate =
+        load_certificate(files, fingerprint_, problems_, CertificateUse::towards_targets);
+    if (!certificate) return false;
+    if (use_certificate(context, *certificate)) return true;
+    problems_.error(
+        files.position, "tls.client_cert",
+        "the certificate '" + files.certificate + "' cannot be used: " + tls_error_text());
+    return false;
+  }
+
   bool error(std::string_view key, std::string what) {
     problems_.error(settings_.position, "tls." + std::string(key), std::move(what));
     return false;
@@ -102,10 +121,10 @@ class Loader {
   config::Problems& problems_;
 };
 
-// Ciphers and groups stay OpenSSL's defaults: what a target of 2012 speaks is still better than
-// plain text.
-bool use_client_settings(SSL_CTX& context) {
-  return use_common_settings(context, config::TlsVersion::tls1_2) &&
+// Ciphers, unless given, and groups stay OpenSSL's defaults: what a target of 2012 speaks is still
+// better than plain text.
+bool use_client_settings(SSL_CTX& context, const config::ClientTls& settings) {
+  return use_common_settings(context, settings.min_version) &&
          // Here 0 is success.
          SSL_CTX_set_alpn_protos(&context,
                                  reinterpret_cast<const unsigned char*>(http1_protocols.data()),
@@ -141,11 +160,12 @@ std::shared_ptr<const ClientTlsContext> ClientTlsContext::load(const config::Cli
   ERR_clear_error();
   Fingerprint fingerprint;
   SslContextPointer context(SSL_CTX_new(TLS_client_method()));
-  if (!context || !use_client_settings(*context)) {
+  if (!context || !use_client_settings(*context, settings)) {
     problems.error(settings.position, "tls", "OpenSSL cannot make a context: " + tls_error_text());
     return nullptr;
   }
   if (!Loader(settings, fingerprint, problems).load(*context)) return nullptr;
+  if (settings.session_reuse) use_session_reuse(*context);
 
   const std::shared_ptr<ClientTlsContext> loaded(new ClientTlsContext);
   loaded->fingerprint_ = fingerprint.finish();

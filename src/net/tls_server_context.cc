@@ -11,7 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "net/tls_authority.h"
 #include "net/tls_certificate_table.h"
+#include "net/tls_client_verification.h"
 #include "net/tls_openssl.h"
 #include "net/tls_settings.h"
 #include "net/tls_ticket_keys.h"
@@ -141,6 +143,7 @@ std::string fingerprint_settings(const config::ServerTls& settings, Fingerprint&
   fingerprint.add(settings.ciphersuites);
   fingerprint.add(settings.groups);
   fingerprint.add(settings.offer_http2 ? "h2" : "http/1.1");
+  fingerprint.add(std::to_string(static_cast<int>(settings.check_authority)));
   return fingerprint.finish();
 }
 
@@ -240,11 +243,16 @@ std::shared_ptr<const ServerTlsContext> ServerTlsContext::load(const config::Ser
     problems.error({}, "tls", "OpenSSL cannot make a context: " + tls_error_text());
     return nullptr;
   }
+  // Before the fingerprint is finished: who is let in is part of what a ticket is bound to (T20).
+  const bool has_clients =
+      use_client_verification(*context, settings.client_certificates, fingerprint, problems);
   const bool has_ciphers = use_ciphers(*context, settings, problems);
   const bool all_loaded =
       !certificates.empty() && certificates.size() == settings.certificates.size();
-  if (!has_ciphers || !try_certificates(*context, certificates, problems) || !all_loaded)
+  if (!has_ciphers || !has_clients || !try_certificates(*context, certificates, problems) ||
+      !all_loaded) {
     return nullptr;
+  }
 
   const std::shared_ptr<ServerTlsContext> loaded(new ServerTlsContext);
   loaded->fingerprint_ = fingerprint_settings(settings, fingerprint);
@@ -252,7 +260,9 @@ std::shared_ptr<const ServerTlsContext> ServerTlsContext::load(const config::Ser
   auto policy =
       std::make_unique<Policy>(std::move(certificates), loaded->fingerprint_, settings.offer_http2);
   warn_about_unused(policy->table, problems);
-  if (loaded->fingerprint_.empty() || !use_policy(*context, std::move(policy))) {
+  if (loaded->fingerprint_.empty() ||
+      !use_authority_check(*context, policy->table, settings.check_authority) ||
+      !use_policy(*context, std::move(policy))) {
     problems.error({}, "tls", "OpenSSL cannot make a context: " + tls_error_text());
     return nullptr;
   }

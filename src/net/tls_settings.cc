@@ -87,6 +87,11 @@ bool use_common_settings(SSL_CTX& context, config::TlsVersion min_version) {
          SSL_CTX_set_max_proto_version(&context, 0) == 1;
 }
 
+bool use_cipher_list(SSL_CTX& context, const std::string& list, const config::Position& position,
+                     config::Problems& problems) {
+  return list.empty() || use_list(context, ciphers, list, position, problems);
+}
+
 bool use_ciphers(SSL_CTX& context, const config::ServerTls& settings, config::Problems& problems) {
   const config::Position position =
       settings.certificates.empty() ? config::Position{} : settings.certificates.front().position;

@@ -18,4 +18,8 @@ namespace sluice::net {
 [[nodiscard]] bool use_ciphers(SSL_CTX& context, const config::ServerTls& settings,
                                config::Problems& problems);
 
+// TLS 1.2 towards targets; an empty list leaves OpenSSL's default. Reports unknown words likewise.
+[[nodiscard]] bool use_cipher_list(SSL_CTX& context, const std::string& list,
+                                   const config::Position& position, config::Problems& problems);
+
 }  // namespace sluice::net

@@ -33,6 +33,7 @@ constexpr Names<3> by_handshake = {"listener", "version", "resumed"};
 constexpr Names<1> by_group = {"target_group"};
 constexpr Names<2> by_group_and_class = {"target_group", "code_class"};
 constexpr Names<2> by_group_and_reason = {"target_group", "reason"};
+constexpr Names<2> by_group_and_resumed = {"target_group", "resumed"};
 constexpr Names<2> by_group_and_result = {"target_group", "result"};
 constexpr Names<2> by_group_and_state = {"target_group", "state"};
 constexpr Names<2> by_group_and_direction = {"target_group", "direction"};
@@ -87,6 +88,9 @@ constexpr std::array<Family, metric_count> families = {{
      "Requests sent on a connection that an earlier request left open.", by_group},
     {Metric::target_connection_errors_total, Kind::counter, "target_connection_errors_total",
      "Tries that failed for the connection to the target, by reason code.", by_group_and_reason},
+    {Metric::target_tls_handshakes_total, Kind::counter, "target_tls_handshakes_total",
+     "TLS handshakes completed with targets, by whether they resumed a session.",
+     by_group_and_resumed},
     {Metric::client_connections_total, Kind::counter, "client_connections_total",
      "Connections accepted from clients.", by_listener},
     {Metric::client_connections_rejected_total, Kind::counter, "client_connections_rejected_total",

@@ -118,6 +118,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::h2_window_stalled, "h2_window_stalled", 0, Side::client},
     // Connection level.
     {Reason::tls_handshake_failed, "tls_handshake_failed", 0, Side::client},
+    {Reason::client_certificate_refused, "client_certificate_refused", 0, Side::client},
     {Reason::tls_handshake_timeout, "tls_handshake_timeout", 0, Side::client},
     {Reason::plain_request_on_tls_port, "plain_request_on_tls_port", 0, Side::client},
     {Reason::proxy_header_untrusted, "proxy_header_untrusted", 0, Side::client},

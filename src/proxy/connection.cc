@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "proxy/client_certificate.h"
 #include "proxy/h2_connection.h"
 #include "proxy/interrupt.h"
 #include "proxy/proxy_header_in.h"
@@ -152,7 +153,10 @@ net::Task<bool> Connection::secure() {
     stream_.use_tls(listener.settings->tls->new_session());
     net::HandshakeResult result = co_await net::handshake(stream_, timeout);
     if (result.error == net::DialError::tls_timeout) failure = Reason::tls_handshake_timeout;
-    if (result.error == net::DialError::tls_failed) failure = Reason::tls_handshake_failed;
+    if (result.error == net::DialError::tls_failed) {
+      failure = stream_.refused_client_certificate() ? Reason::client_certificate_refused
+                                                     : Reason::tls_handshake_failed;
+    }
     text = std::move(result.error_text);
   }
   if (failure != Reason::none) {
@@ -174,6 +178,9 @@ net::Task<bool> Connection::secure() {
                                               stream_.tls_resumed() ? "yes" : "no"})
       .add();
   sni_ = base::to_lower(stream_.tls_server_name());
+  if (const net::ClientCertificate* certificate = stream_.client_certificate()) {
+    client_certificate_fields_ = make_client_certificate_fields(*certificate);
+  }
   co_return true;
 }
 

@@ -7,6 +7,8 @@
 #include "proxy/hedge.h"
 #include "proxy/record.h"
 #include "proxy/reply.h"
+#include "sluice/base/text.h"
+#include "sluice/http/uri.h"
 
 namespace sluice::proxy {
 
@@ -14,9 +16,20 @@ using observe::Reason;
 
 namespace {
 
+// RFC 9110 15.5.20: the client shares a connection among hosts, or asks for one host in the
+// handshake and for another in the request, and would pass by what that one asks for.
+bool is_misdirected(const Exchange& exchange) {
+  Connection& connection = *exchange.connection;
+  if (!connection.is_tls() || exchange.request.host.empty()) return false;
+  const std::string_view host = http::host_without_port(exchange.request.host);
+  return !base::equals_ignoring_case(host, connection.sni()) &&
+         !connection.stream().serves_authority(host);
+}
+
 // Limits and refusals that can be known from the head alone.
 Reason admit(const Exchange& exchange) {
   const http::RequestHead& request = exchange.request;
+  if (is_misdirected(exchange)) return Reason::misdirected_request;
   if (exchange.body_limit != 0 && request.framing == http::Framing::length &&
       request.content_length > exchange.body_limit) {
     return Reason::body_too_large;

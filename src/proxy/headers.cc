@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "proxy/client_certificate.h"
 #include "sluice/base/text.h"
 #include "sluice/http/h1_writer.h"
 
@@ -180,7 +181,8 @@ bool passes_to_target(const Exchange& exchange, const Field& field,
     case FieldName::trailer: return !exchange.model().forwarding.trailers.empty();
     case FieldName::content_length: return exchange.request.framing == http::Framing::length;
     case FieldName::other:
-      return !http::is_alias_of_protected(field.name) && !nominations.has(field);
+      return !is_client_certificate_field(field.name) && !http::is_alias_of_protected(field.name) &&
+             !nominations.has(field);
     default: return !is_hop_by_hop_for_us(field.known) && !nominations.has(field);
   }
 }
@@ -228,6 +230,7 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   if (to_http2 && takes_trailers(request)) writer.trusted_field("TE", "trailers");
   write_forwarded_for(exchange, writer);
   write_forwarded_facts(exchange, writer);
+  writer.trusted_text(exchange.connection->client_certificate_fields());
   writer.trusted_field("X-Request-Id", exchange.request_id);
   write_traceparent(exchange, writer, request.fields.value(FieldName::traceparent));
   if (settings.via) writer.trusted_field("Via", via(request.http2, request.minor_version));
@@ -364,7 +367,8 @@ void identify_request(Exchange& exchange) {
 }
 
 void write_request_head(Exchange& exchange, bool to_http2) {
-  write_head(exchange, exchange.request_head_bytes,
+  write_head(exchange,
+             exchange.request_head_bytes + exchange.connection->client_certificate_fields().size(),
              [&](http::H1Writer& writer) { put_request_head(exchange, to_http2, writer); });
 }
 

@@ -26,6 +26,8 @@ GroupCells::GroupCells(observe::Cells& all, const std::string& group)
       fail_open_requests(all.counter(Metric::target_fail_open_requests_total, {group})),
       connections_opened(all.counter(Metric::target_connections_opened_total, {group})),
       connections_reused(all.counter(Metric::target_connections_reused_total, {group})),
+      tls_resumed(all.counter(Metric::target_tls_handshakes_total, {group, "yes"})),
+      tls_full(all.counter(Metric::target_tls_handshakes_total, {group, "no"})),
       tunnels_total(all.counter(Metric::tunnels_total, {group})),
       tunnel_bytes_to_target(all.counter(Metric::tunnel_bytes_total, {group, "to_target"})),
       tunnel_bytes_to_client(all.counter(Metric::tunnel_bytes_total, {group, "to_client"})),

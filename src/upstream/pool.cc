@@ -65,6 +65,7 @@ void Pool::apply(const config::TargetPool& settings, std::uint32_t max_connectio
   settings_ = settings;
   max_connections_ = max_connections;
   if (tls_ != tls || proxy_protocol_ != proxy_protocol) close_idle();
+  if (tls_ != tls) tls_sessions_.clear();  // what one context verified proves nothing to another
   tls_ = std::move(tls);
   proxy_protocol_ = proxy_protocol;
   while (idle_.size() > settings_.max_idle) discard(*idle_.front());  // idle for longest
@@ -116,7 +117,10 @@ net::Task<Leased> Pool::connect(std::chrono::milliseconds connect_timeout,
     }
   }
   if (tls != nullptr) {
-    dialed.stream->use_tls(tls->new_session(host_of(target_->id())));
+    net::SslPointer session = tls->new_session(host_of(target_->id()));
+    // Settings that changed while we dialled do not share tickets with those of this connection.
+    if (session != nullptr && tls == tls_) tls_sessions_.use(*session);
+    dialed.stream->use_tls(std::move(session));
     dialing.waits_on(dialed.stream.get());
     net::HandshakeResult result = co_await net::handshake(*dialed.stream, handshake_timeout);
     dialing.waits_on(nullptr);
@@ -125,6 +129,7 @@ net::Task<Leased> Pool::connect(std::chrono::milliseconds connect_timeout,
       leased.error_text = std::move(result.error_text);
       co_return leased;
     }
+    (dialed.stream->tls_resumed() ? cells_.tls_resumed : cells_.tls_full).add();
   }
   leased.connection = std::make_unique<Connection>(loop_, cells_, std::move(dialed.stream), tls,
                                                    std::move(count), !proxy_header.empty());
@@ -178,6 +183,7 @@ bool Pool::close_oldest_idle() {
 void Pool::retire() {
   retired_ = true;
   close_idle();
+  tls_sessions_.clear();
 }
 
 }  // namespace sluice::upstream

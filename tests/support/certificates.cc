@@ -20,6 +20,8 @@ struct Free {
   void operator()(GENERAL_NAMES* object) const { GENERAL_NAMES_free(object); }
   void operator()(EVP_PKEY* object) const { EVP_PKEY_free(object); }
   void operator()(X509* object) const { X509_free(object); }
+  void operator()(X509_CRL* object) const { X509_CRL_free(object); }
+  void operator()(ASN1_TIME* object) const { ASN1_TIME_free(object); }
   void operator()(X509_EXTENSION* object) const { X509_EXTENSION_free(object); }
 };
 using BioPointer = std::unique_ptr<BIO, Free>;
@@ -115,16 +117,76 @@ struct CertificateAuthority::Impl {
   CertificatePointer certificate;
 };
 
+namespace {
+
+void sign_authority(X509& certificate, const X509& issuer, EVP_PKEY& key) {
+  X509_set_issuer_name(&certificate, X509_get_subject_name(&issuer));
+  add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
+  add_extension(certificate, NID_key_usage, "critical,keyCertSign,cRLSign");
+  require(X509_sign(&certificate, &key, EVP_sha256()) != 0, "signing an authority");
+}
+
+}  // namespace
+
 CertificateAuthority::CertificateAuthority(const std::string& name)
     : impl_(std::make_unique<Impl>()) {
   impl_->key = make_key(KeyKind::ecdsa_p256);
   impl_->certificate = make_certificate(*impl_->key, name, std::chrono::hours(-100'000),
                                         std::chrono::hours(100'000));
-  X509& certificate = *impl_->certificate;
-  X509_set_issuer_name(&certificate, X509_get_subject_name(&certificate));
-  add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
-  add_extension(certificate, NID_key_usage, "critical,keyCertSign,cRLSign");
-  require(X509_sign(&certificate, impl_->key.get(), EVP_sha256()) != 0, "signing an authority");
+  sign_authority(*impl_->certificate, *impl_->certificate, *impl_->key);
+}
+
+CertificateAuthority::CertificateAuthority(const std::string& name,
+                                           const CertificateAuthority& issuer,
+                                           std::chrono::seconds valid_for)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->key = make_key(KeyKind::ecdsa_p256);
+  impl_->certificate = make_certificate(*impl_->key, name, std::chrono::hours(-100'000), valid_for);
+  sign_authority(*impl_->certificate, *issuer.impl_->certificate, *issuer.impl_->key);
+}
+
+std::string CertificateAuthority::revocation_list(const std::vector<std::string>& revoked,
+                                                  std::chrono::seconds next_update) const {
+  const std::unique_ptr<X509_CRL, Free> list(X509_CRL_new());
+  const std::unique_ptr<ASN1_TIME, Free> now(X509_gmtime_adj(nullptr, -3600));
+  const std::unique_ptr<ASN1_TIME, Free> next(X509_gmtime_adj(nullptr, next_update.count()));
+  require(list && now && next && X509_CRL_set_version(list.get(), X509_CRL_VERSION_2) == 1 &&
+              X509_CRL_set_issuer_name(list.get(),
+                                       X509_get_subject_name(impl_->certificate.get())) == 1 &&
+              X509_CRL_set1_lastUpdate(list.get(), now.get()) == 1 &&
+              X509_CRL_set1_nextUpdate(list.get(), next.get()) == 1,
+          "a revocation list");
+  for (const std::string& pem : revoked) {
+    const BioPointer bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    const CertificatePointer certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    X509_REVOKED* const entry = X509_REVOKED_new();
+    require(
+        certificate && entry != nullptr &&
+            X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(certificate.get())) == 1 &&
+            X509_REVOKED_set_revocationDate(entry, now.get()) == 1 &&
+            X509_CRL_add0_revoked(list.get(), entry) == 1,
+        "a revocation");
+  }
+  X509_CRL_sort(list.get());
+  const BioPointer out(BIO_new(BIO_s_mem()));
+  require(X509_CRL_sign(list.get(), impl_->key.get(), EVP_sha256()) != 0 &&
+              PEM_write_bio_X509_CRL(out.get(), list.get()) == 1,
+          "signing a revocation list");
+  return text_of(*out);
+}
+
+std::string der_of(const std::string& pem) {
+  const BioPointer bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  char* name = nullptr;
+  char* header = nullptr;
+  unsigned char* data = nullptr;
+  long size = 0;
+  require(PEM_read_bio(bio.get(), &name, &header, &data, &size) == 1, "reading PEM");
+  std::string der(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size));
+  OPENSSL_free(name);
+  OPENSSL_free(header);
+  OPENSSL_free(data);
+  return der;
 }
 
 CertificateAuthority::~CertificateAuthority() = default;
@@ -138,7 +200,7 @@ CertificateText CertificateAuthority::issue(const CertificateWish& wish) const {
       make_certificate(*key, common_name, wish.valid_from, wish.valid_for);
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(impl_->certificate.get()));
   add_extension(*certificate, NID_basic_constraints, "critical,CA:FALSE");
-  add_extension(*certificate, NID_ext_key_usage, "serverAuth,clientAuth");
+  if (!wish.usage.empty()) add_extension(*certificate, NID_ext_key_usage, wish.usage);
   if (!wish.names.empty()) add_alternative_names(*certificate, wish.names);
   require(X509_sign(certificate.get(), impl_->key.get(), EVP_sha256()) != 0, "signing");
   return {pem_of(*certificate), pem_of(*key)};

@@ -123,6 +123,31 @@ struct CertificateFiles {
 
 enum class TlsVersion : std::uint8_t { tls1_2, tls1_3 };
 
+enum class ClientCertificateMode : std::uint8_t {
+  off,          // not asked for
+  passthrough,  // asked for, not verified, passed on to the target
+  verify,       // required, verified in the handshake
+};
+
+// Mutual TLS, as ALB's. All but the mode and `chain_bytes` only with `verify`.
+struct ClientCertificates {
+  ClientCertificateMode mode = ClientCertificateMode::off;
+  std::string trust_store;             // PEM: the authorities whose clients are let in
+  std::vector<std::string> crls;       // revocation lists, PEM or DER; none: nothing is revoked
+  std::uint32_t depth = 4;             // intermediates between a client and the trust store, 0..16
+  bool ignore_expired = false;         // of the client's own certificate
+  bool advertise_trust_store = false;  // the authorities' names go to every client
+  std::uint64_t chain_bytes = 64 * kibibyte;  // what a client may send, 1 KiB..64 KiB
+  Position position;
+};
+
+// When a request for another host than the one the client named in its handshake is 421.
+enum class CheckAuthority : std::uint8_t {
+  sni,  // a connection of its own would show another certificate, and this one is not for it
+  certificate,  // this connection's certificate is not for it; without a server name too
+  off,          // never
+};
+
 struct ServerTls {
   std::vector<CertificateFiles> certificates;  // first is the default
   TlsVersion min_version = TlsVersion::tls1_2;
@@ -130,6 +155,8 @@ struct ServerTls {
   std::string ciphersuites;  // OpenSSL list for TLS 1.3; empty: OpenSSL's default
   std::string groups;        // OpenSSL list; empty: X25519:P-256:P-384
   bool offer_http2 = false;  // in ALPN, before http/1.1; what Listener::http2 says
+  ClientCertificates client_certificates;
+  CheckAuthority check_authority = CheckAuthority::sni;
 };
 
 struct Rule {
@@ -179,6 +206,10 @@ struct ClientTls {
   bool verify = true;
   std::string ca;           // PEM bundle; empty: the system's
   std::string server_name;  // SNI and the name verified; empty: the target's host
+  std::optional<CertificateFiles> certificate;  // ours, for targets that ask for one
+  bool session_reuse = true;                    // a new connection resumes an earlier session
+  TlsVersion min_version = TlsVersion::tls1_2;
+  std::string ciphers;  // OpenSSL list for TLS 1.2; empty: OpenSSL's default
   Position position;
 };
 

@@ -11,10 +11,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
 #include "sluice/base/bytes.h"
+#include "sluice/net/client_certificate.h"
 #include "sluice/net/loop.h"
 #include "sluice/net/tls_context.h"
 
@@ -102,6 +104,13 @@ class Stream {
   // Chosen in ALPN ("h2", "http/1.1"); empty when there was none, which means HTTP/1.1.
   [[nodiscard]] std::string_view tls_alpn() const;
   [[nodiscard]] bool tls_resumed() const;
+  // What the client showed about itself; null when nothing was asked or nothing came. Made at the
+  // first call, kept until the stream closes.
+  [[nodiscard]] const ClientCertificate* client_certificate();
+  // Why a handshake as a server failed: the client's certificate is missing or not accepted.
+  [[nodiscard]] bool refused_client_certificate() const { return refused_client_certificate_; }
+  // Whether a request for `host` (without port) belongs on this connection: see `check_authority`.
+  [[nodiscard]] bool serves_authority(std::string_view host) const;
   [[nodiscard]] std::string take_error_text() { return std::move(error_text_); }
 
  private:
@@ -129,7 +138,9 @@ class Stream {
   std::size_t collected_ = 0;  // ciphertext in the loop's scratch during one call
   bool ended_ = false;         // the kernel has told the end of the peer's bytes
   bool tls_broken_ = false;    // after a fatal TLS error no close_notify may follow
+  bool refused_client_certificate_ = false;
   std::string error_text_;
+  std::unique_ptr<const ClientCertificate> client_certificate_;  // none without one
 };
 
 }  // namespace sluice::net

@@ -92,6 +92,7 @@ enum class Metric : std::uint8_t {
   target_connections_opened_total,    // {target_group}
   target_connections_reused_total,    // {target_group}
   target_connection_errors_total,     // {target_group, reason}
+  target_tls_handshakes_total,        // {target_group, resumed} resumed: yes | no
   client_connections_total,           // {listener}
   client_connections_rejected_total,  // {listener, reason}
   tls_handshakes_total,               // {listener, version, resumed} resumed: yes | no

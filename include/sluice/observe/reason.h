@@ -117,6 +117,7 @@ enum class Reason : std::uint8_t {
   h2_window_stalled,  // -: a window of the client stayed closed; http2.stall_timeout
   // --- connection level: logged on the error log and counted, no exchange
   tls_handshake_failed,
+  client_certificate_refused,
   tls_handshake_timeout,
   plain_request_on_tls_port,
   proxy_header_untrusted,  // a header of the PROXY protocol from a peer that may not send one

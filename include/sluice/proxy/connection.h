@@ -74,6 +74,10 @@ class Connection {
   [[nodiscard]] const std::string& forwarded_facts() const;
   [[nodiscard]] bool is_tls() const { return stream_.is_tls(); }
   [[nodiscard]] const std::string& sni() const { return sni_; }
+  // The X-Amzn-Mtls-* lines of every request to a target; empty without a client's certificate.
+  [[nodiscard]] const std::string& client_certificate_fields() const {
+    return client_certificate_fields_;
+  }
 
   // Received and not yet consumed; memory only while there is something.
   net::Buffer received;
@@ -102,6 +106,7 @@ class Connection {
   std::string peer_address_;  // text, made once
   std::unique_ptr<const NamedClient> named_;
   std::string sni_;
+  std::string client_certificate_fields_;  // text, made once
   base::SteadyTime accepted_at_;
   Exchange* exchange_ = nullptr;      // while there is one, over HTTP/1
   std::unique_ptr<H2Connection> h2_;  // null over HTTP/1

@@ -67,6 +67,8 @@ struct GroupCells {
   observe::Counter& fail_open_requests;
   observe::Counter& connections_opened;
   observe::Counter& connections_reused;
+  observe::Counter& tls_resumed;
+  observe::Counter& tls_full;
   observe::Counter& tunnels_total;
   observe::Counter& tunnel_bytes_to_target;
   observe::Counter& tunnel_bytes_to_client;

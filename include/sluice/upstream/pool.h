@@ -15,6 +15,7 @@
 #include "sluice/config/model.h"
 #include "sluice/net/dial.h"
 #include "sluice/net/stream.h"
+#include "sluice/net/tls_session_cache.h"
 #include "sluice/target/target.h"
 
 namespace sluice::upstream {
@@ -118,6 +119,7 @@ class Pool {
   std::uint32_t max_connections_ = 0;
   std::shared_ptr<const net::ClientTlsContext> tls_;
   config::ProxyHeaderVersion proxy_protocol_ = config::ProxyHeaderVersion::off;
+  net::TlsSessionCache tls_sessions_;              // of `tls_`
   std::vector<std::unique_ptr<Connection>> idle_;  // last used last
   bool retired_ = false;
 };

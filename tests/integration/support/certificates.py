@@ -30,12 +30,13 @@ class Authority:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.cert = self.folder / f"{name}.crt"
         self._key = self.folder / f"{name}.key"
+        self._lists = 0
         _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                  "-days", 30, "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.cert,
                  "-addext", "basicConstraints=critical,CA:true",
-                 "-addext", "keyUsage=critical,keyCertSign")
+                 "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
-    def issue(self, *names, file_name=None):
+    def issue(self, *names, file_name=None, usage="serverAuth"):
         """A leaf for these DNS names or addresses. Each call makes a new key."""
         stem = file_name or names[0].replace("*", "wildcard")
         leaf = Certificate(self.folder / f"{stem}.crt", self.folder / f"{stem}.key")
@@ -44,21 +45,40 @@ class Authority:
         kinds = ["IP" if name.replace(".", "").isdigit() else "DNS" for name in names]
         alternatives = ",".join(f"{kind}:{name}" for kind, name in zip(kinds, names))
         extensions.write_text(f"subjectAltName={alternatives}\nbasicConstraints=CA:false\n"
-                              "extendedKeyUsage=serverAuth\n")
+                              f"extendedKeyUsage={usage}\n")
         _openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                  "-subj", f"/CN={names[0]}", "-keyout", leaf.key, "-out", request)
         _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key,
                  "-CAcreateserial", "-days", 30, "-extfile", extensions, "-out", leaf.cert)
         return leaf
 
-    def client_context(self, version=None, alpn=None):
-        """Trusts this authority only."""
+    def revoke(self, *leaves):
+        """A revocation list, in a file of its own each time."""
+        database = self.folder / "revoked"
+        (database.with_suffix(".attr")).write_text("unique_subject = no\n")
+        database.write_text("")
+        settings = self.folder / "revoke.cnf"
+        settings.write_text("[ca]\ndefault_ca = this\n[this]\n"
+                            f"database = {database}\ncertificate = {self.cert}\n"
+                            f"private_key = {self._key}\ndefault_md = sha256\n"
+                            "default_crl_days = 30\n")
+        for leaf in leaves:
+            _openssl("ca", "-config", settings, "-revoke", leaf.cert)
+        self._lists += 1
+        crl = self.folder / f"revoked-{self._lists}.crl"
+        _openssl("ca", "-config", settings, "-gencrl", "-out", crl)
+        return crl
+
+    def client_context(self, version=None, alpn=None, certificate=None):
+        """Trusts this authority only. `certificate`: what it shows when it is asked."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(self.cert)
         if version:
             context.minimum_version = context.maximum_version = version
         if alpn:
             context.set_alpn_protocols(alpn)
+        if certificate:
+            context.load_cert_chain(certificate.cert, certificate.key)
         return context
 
 

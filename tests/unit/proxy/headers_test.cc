@@ -111,6 +111,20 @@ TEST(RequestHead, fields_pass_as_sent_and_in_order_and_ours_follow) {
   EXPECT_EQ(head.find("Via"), std::string::npos);
 }
 
+TEST(RequestHead, a_clients_word_about_its_certificate_never_passes) {
+  for (const char* const name :
+       {"X-Amzn-Mtls-Clientcert", "x-amzn-mtls-clientcert-subject", "X-AMZN-MTLS-ANYTHING",
+        "X_Amzn_Mtls_Clientcert", "X-Amzn_Mtls-Clientcert-Leaf", "X.Amzn.Mtls.Clientcert"}) {
+    for (const std::string& forwarding : {std::string(), trusting}) {
+      Forwarding exchange(get(std::string(name) + ": forged\r\nX-Amzn-Other: stays\r\n"),
+                          forwarding);
+      const std::string head = exchange.head();
+      EXPECT_EQ(head.find("forged"), std::string::npos) << head;
+      EXPECT_NE(head.find("X-Amzn-Other: stays"), std::string::npos) << head;
+    }
+  }
+}
+
 TEST(RequestHead, hop_by_hop_fields_end_here) {
   for (const char* const field :
        {"Connection: keep-alive", "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive",
