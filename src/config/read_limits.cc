@@ -64,6 +64,7 @@ void read_limits(const Node& node, Limits& limits, Problems& problems) {
   section.size("chunk_extension", {0, 64 * kibibyte}, limits.chunk_extension_bytes);
   section.size("trailers", {0, 64 * kibibyte}, limits.trailer_bytes);
   section.number("connections", any_number, limits.connections);
+  section.number("tls_handshakes", {0, 1'000'000}, limits.tls_handshakes);
   section.number("requests_per_connection", any_number, limits.requests_per_connection);
   section.duration("connection_lifetime", {Milliseconds(0), hours(24 * 30)},
                    limits.connection_lifetime);

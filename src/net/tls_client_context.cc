@@ -105,7 +105,7 @@ class Loader {
 // Ciphers and groups stay OpenSSL's defaults: what a target of 2012 speaks is still better than
 // plain text.
 bool use_client_settings(SSL_CTX& context) {
-  return use_common_settings(context, config::TlsVersion::tls1_2) &&
+  return use_common_settings(context, config::TlsVersion::tls1_2, config::TlsVersion::tls1_3) &&
          // Here 0 is success.
          SSL_CTX_set_alpn_protos(&context,
                                  reinterpret_cast<const unsigned char*>(http1_protocols.data()),

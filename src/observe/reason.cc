@@ -119,6 +119,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::tls_handshake_failed, "tls_handshake_failed", 0, Side::client},
     {Reason::tls_handshake_timeout, "tls_handshake_timeout", 0, Side::client},
     {Reason::plain_request_on_tls_port, "plain_request_on_tls_port", 0, Side::client},
+    {Reason::too_many_handshakes, "too_many_handshakes", 0, Side::self},
 }};
 
 consteval bool complete_and_in_order() {

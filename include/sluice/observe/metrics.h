@@ -114,6 +114,7 @@ enum class Metric : std::uint8_t {
   config_revision,                       // {}
   start_time_seconds,                    // {}
   workers,                               // {}
+  certificate_expiry_timestamp_seconds,  // {listener, certificate} certificate: its file's name
   // histograms
   request_duration_seconds,  // {listener, target_group}
   added_latency_seconds,     // {listener} total less the time that target and client took
@@ -140,6 +141,9 @@ class Cells {
   [[nodiscard]] Counter& counter(Metric metric, LabelValues labels = {});
   [[nodiscard]] Gauge& gauge(Metric metric, LabelValues labels = {});
   [[nodiscard]] Histogram& histogram(Metric metric, LabelValues labels = {});
+
+  // The series of a gauge whose subject is gone is shown no more. Nobody may use its cell again.
+  void forget_gauge(Metric metric, LabelValues labels);
 
  private:
   friend class Registry;

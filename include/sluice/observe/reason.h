@@ -118,7 +118,8 @@ enum class Reason : std::uint8_t {
   tls_handshake_failed,
   tls_handshake_timeout,
   plain_request_on_tls_port,
-  last_ = plain_request_on_tls_port,
+  too_many_handshakes,  // limits.tls_handshakes, and none ended within timeouts.tls_handshake
+  last_ = too_many_handshakes,
 };
 
 inline constexpr std::size_t reason_count = static_cast<std::size_t>(Reason::last_) + 1;

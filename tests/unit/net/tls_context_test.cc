@@ -361,6 +361,24 @@ TEST_F(TlsContext, the_minimum_version_is_kept) {
       << connection.server_error();
 }
 
+TEST_F(TlsContext, the_greatest_version_is_kept) {
+  ServerTls settings;
+  settings.certificates.push_back(issue("a", {.names = {"a.example"}}));
+  settings.max_version = config::TlsVersion::tls1_2;
+  const auto server = load(settings);
+  Connection connection = connect(*server, {});
+  ASSERT_TRUE(connection.handshake()) << connection.server_error();
+  EXPECT_EQ(SSL_version(connection.server()), TLS1_2_VERSION);
+}
+
+TEST_F(TlsContext, old_versions_do_not_let_weak_certificates_in) {
+  ServerTls settings;
+  settings.certificates.push_back(
+      issue("weak", {.names = {"a.example"}, .common_name = {}, .key = KeyKind::rsa_1024}));
+  settings.min_version = config::TlsVersion::tls1_0;
+  EXPECT_TRUE(mentions(refuse(settings), "weak.crt' cannot be used: ee key too small"));
+}
+
 TEST_F(TlsContext, plain_http_on_a_tls_port_is_an_error_with_a_name) {
   const auto server = serve({"a.example"});
   Connection connection = connect(*server, {});
@@ -773,6 +791,72 @@ TEST_F(TlsContext, the_life_of_a_ticket_is_what_the_keys_allow) {
   EXPECT_EQ(SSL_SESSION_get_ticket_lifetime_hint(ticket.get()), 12U * 3600U);
 }
 
+class TlsTicketFile : public TlsContext {
+ protected:
+  // A key whose bytes are all `fill`, as a line of the file.
+  static std::string line(unsigned char fill) {
+    const std::vector<unsigned char> bytes(80, fill);
+    std::string text(108, '\0');
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(), 80);
+    return text + "\n";
+  }
+
+  ServerTls settings_with(const std::string& text) {
+    ServerTls settings;
+    settings.certificates.push_back(files_);
+    settings.ticket_keys_file = directory_.write("tickets", text);
+    settings.ticket_keys_position = {"sluice.yaml", 7, 3};
+    return settings;
+  }
+
+  config::CertificateFiles files_ = issue("a", {.names = {"a.example"}});
+};
+
+TEST_F(TlsTicketFile, a_ticket_of_another_process_resumes_while_one_of_its_keys_is_there) {
+  const auto one = load(settings_with(line(1)));
+  const auto two = load(settings_with("# newest first\n\n" + line(2) + line(1)));
+  const auto three = load(settings_with(line(3) + line(2)));
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const Ticket ticket = ticket_of(*one, version);
+    EXPECT_TRUE(resumes(*two, ticket));
+    EXPECT_FALSE(resumes(*three, ticket));
+  }
+  EXPECT_NE(one->fingerprint(), two->fingerprint());
+}
+
+TEST_F(TlsTicketFile, what_is_no_key_is_refused_with_its_line_and_never_shown) {
+  const std::string secret = line(9);
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "holds no key"},
+      {"# nothing\n", "holds no key"},
+      {line(1) + secret.substr(1), "line 2 is not the Base64 of 80 bytes"},
+      {line(1) + "\n" + line(1), "line 3 has a key with the same first 16 bytes"},
+      {std::string(107, '!') + "=\n", "line 1 is not the Base64"}};
+  for (const auto& [text, words] : cases) {
+    const Problems problems = refuse(settings_with(text));
+    EXPECT_TRUE(mentions(problems, words)) << all_text(problems);
+    EXPECT_TRUE(mentions(problems, "sluice.yaml:7:3: tls.ticket_keys.file")) << all_text(problems);
+    EXPECT_FALSE(mentions(problems, secret.substr(1, 40)));
+  }
+  std::string many;
+  for (unsigned char key = 1; key <= 17; ++key) many += line(key);
+  EXPECT_TRUE(mentions(refuse(settings_with(many)), "more than 16 keys"));
+}
+
+TEST_F(TlsTicketFile, without_tickets_none_is_given) {
+  ServerTls settings;
+  settings.certificates.push_back(files_);
+  settings.session_tickets = false;
+  const auto server = load(settings);
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    ClientWish wish;
+    wish.version = version;
+    Connection connection = connect(*server, wish);
+    ASSERT_TRUE(connection.handshake()) << connection.server_error();
+    EXPECT_EQ(SSL_SESSION_has_ticket(connection.ticket().get()), 0);
+  }
+}
+
 TEST(TicketKeys, the_newest_key_is_told_from_the_older_ones) {
   TicketKeys keys;
   const TicketKeys::Key old_key = keys.newest();
@@ -972,6 +1056,13 @@ TEST_F(TlsFiles, the_fingerprint_follows_bytes_and_settings) {
   settings_.groups = "X25519";
   EXPECT_NE(load(settings_)->fingerprint(), before);
   settings_.groups.clear();
+  settings_.max_version = config::TlsVersion::tls1_2;
+  EXPECT_NE(load(settings_)->fingerprint(), before);
+  settings_.max_version = config::TlsVersion::tls1_3;
+  settings_.session_tickets = false;
+  EXPECT_NE(load(settings_)->fingerprint(), before);
+  settings_.session_tickets = true;
+  EXPECT_EQ(load(settings_)->fingerprint(), before);
   write("a", authority().issue({.names = {"a.example"}}));
   EXPECT_NE(load(settings_)->fingerprint(), before);
 }
