@@ -4,7 +4,6 @@ import json
 import ssl
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -88,19 +87,12 @@ def test_an_ocsp_answer_is_stapled_for_the_certificate_that_was_chosen(
     assert "OCSP Response Status" not in s_client(proxy)
 
 
-def test_an_ocsp_answer_that_has_expired_or_says_revoked_is_not_stapled(
-        start_sluice, target, authority, certificate):
-    expired = authority.ocsp(certificate, "ocsp-expired", "-nmin", "0")
-    wait_until(lambda: "expired" in subprocess.run(
-        ["openssl", "ocsp", "-issuer", str(authority.cert), "-cert", str(certificate.cert),
-         "-respin", str(expired), "-CAfile", str(authority.cert), "-no_nonce",
-         "-validity_period", "0"], capture_output=True, text=True).stdout
-        or time.time() > expired.stat().st_mtime + 2, "the answer has expired", pause=0.2)
+def test_an_ocsp_answer_that_says_revoked_is_not_stapled(start_sluice, target, authority,
+                                                         certificate):
     revoked = authority.ocsp(certificate, "ocsp-revoked", revoked=True)
-    for answer, words in [(expired, "has expired"), (revoked, "is revoked")]:
-        proxy = start_sluice(tls_site(target, certificate.as_config(ocsp=str(answer))))
-        assert "OCSP response: no response sent" in s_client(proxy, "-status")
-        assert words in proxy.error_log()
+    proxy = start_sluice(tls_site(target, certificate.as_config(ocsp=str(revoked))))
+    assert "OCSP response: no response sent" in s_client(proxy, "-status")
+    assert "is revoked; it is not sent to clients" in proxy.error_log()
 
 
 def test_an_ocsp_file_that_is_none_or_of_another_certificate_is_an_error(

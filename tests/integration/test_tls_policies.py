@@ -223,7 +223,10 @@ def test_beyond_the_limit_handshakes_wait_and_are_closed_in_time(
         proxy.reload(config)
         with socket.create_connection(("127.0.0.1", proxy.port("web")), PATIENCE) as second:
             second.sendall(hello)
-            assert second.recv(1) == b""
+            try:
+                assert second.recv(1) == b""
+            except ConnectionResetError:
+                pass  # what it had sent was never read
         proxy.wait_for_metric_value("sluice_events_total", 1, reason="too_many_handshakes")
         assert proxy.metric("sluice_tls_handshake_failures_total", listener="web") == 1
         assert established.ask().status == 200
