@@ -24,6 +24,7 @@
 #include "sluice/control/configurator.h"
 #include "sluice/control/events.h"
 #include "sluice/control/targets.h"
+#include "sluice/control/tls_watch.h"
 #include "sluice/net/loop.h"
 #include "sluice/observe/access_log.h"
 #include "sluice/observe/log.h"
@@ -102,6 +103,7 @@ class Server {
   std::size_t worker_count_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   control::Configurator configurator_;
+  control::TlsWatch tls_watch_;
   asio::signal_set signals_;
   asio::steady_timer deadline_;
   asio::steady_timer ticket_timer_;
@@ -123,6 +125,7 @@ Server::Server(const std::string& path, const std::string& text, std::function<v
                             : config::load_text(text, path, problems);
       })),
       configurator_(make_configurator(path, text)),
+      tls_watch_(loop_.context, configurator_, cells_),
       signals_(loop_.context, SIGHUP, SIGTERM, SIGINT),
       deadline_(loop_.context),
       ticket_timer_(loop_.context),
@@ -163,6 +166,11 @@ control::AdminHooks Server::admin_hooks() {
                   status.loaded_at = snapshot->built_at;
                   for (const proxy::SnapshotListener& listener : snapshot->listeners) {
                     status.listeners.push_back({listener.name, listener.endpoint.text()});
+                    if (listener.tls == nullptr) continue;
+                    for (const auto& certificate : listener.tls->certificates()) {
+                      status.certificates.push_back({listener.name, certificate.file,
+                                                     certificate.names, certificate.not_after});
+                    }
                   }
                 }
                 status.started_at = started_at_;
@@ -234,6 +242,7 @@ void Server::ready() {
   cells_.gauge(Metric::workers).set(static_cast<std::int64_t>(worker_count_));
   cells_.gauge(Metric::config_last_reload_success).set(1);
   ready_ = true;
+  tls_watch_.start();
   observe::log(Level::info, "ready: sluice " + std::string(base::version) + ", " +
                                 std::to_string(worker_count_) + " workers, " +
                                 std::to_string(configurator_.current()->listeners.size()) +
@@ -279,6 +288,7 @@ void Server::drain() {
     observe::log(Level::warning, "shutdown_deadline: connections are cut");
     cut();
   });
+  tls_watch_.stop();
   configurator_.drain();
   workers_draining_ = workers_.size();
   for (const auto& worker : workers_) {
@@ -313,6 +323,7 @@ void Server::finish() {
   signals_.cancel();
   deadline_.cancel();
   ticket_timer_.cancel();
+  tls_watch_.stop();
   targets_.stop();
   admin_.close();
   for (const auto& worker : workers_) worker->stop();

@@ -66,6 +66,7 @@ void read_limits(const Node& node, Limits& limits, Problems& problems) {
   // A header with the paths of two Unix sockets, and the longest that its length can say.
   section.size("proxy_header", {256, 64 * kibibyte}, limits.proxy_header_bytes);
   section.number("connections", any_number, limits.connections);
+  section.number("tls_handshakes", {0, 1'000'000}, limits.tls_handshakes);
   section.number("requests_per_connection", any_number, limits.requests_per_connection);
   section.duration("connection_lifetime", {Milliseconds(0), hours(24 * 30)},
                    limits.connection_lifetime);

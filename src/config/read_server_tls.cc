@@ -1,4 +1,7 @@
+#include <chrono>
+
 #include "config/readers.h"
+#include "config/tls_policies.h"
 
 namespace sluice::config {
 namespace {
@@ -13,7 +16,46 @@ CertificateFiles read_certificate(const Node& node, Problems& problems) {
   if (const auto key = section.require("key", "the name of a PEM file")) {
     files.key = one_line(*key, problems).value_or("");
   }
+  section.text("ocsp", files.ocsp);
   return files;
+}
+
+// What stands beside it overrides it: read first.
+void read_policy(Section& section, ServerTls& tls, Problems& problems) {
+  const auto node = section.get("policy");
+  if (!node) return;
+  const auto name = one_line(*node, problems);
+  if (!name) return;
+  std::string error;
+  const TlsPolicy* const policy = find_tls_policy(*name, error);
+  if (policy == nullptr) {
+    node->error(node->quoted() + " cannot be used: " + error, problems);
+    return;
+  }
+  tls.policy = policy->name;
+  tls.min_version = policy->min_version;
+  tls.max_version = policy->max_version;
+  tls.ciphers = policy->ciphers;
+  tls.ciphersuites = policy_ciphersuites;
+}
+
+void read_versions(const Node& node, Section& section, ServerTls& tls, Problems& problems) {
+  section.choice("min_version", {"1.0", "1.1", "1.2", "1.3"}, tls.min_version);
+  section.choice("max_version", {"1.0", "1.1", "1.2", "1.3"}, tls.max_version);
+  if (tls.min_version <= tls.max_version || !section.is_sound()) return;
+  node.get("min_version")
+      .value_or(node.get("max_version").value_or(node))
+      .error("min_version must not be above max_version", problems);
+}
+
+void read_ticket_keys(Section& section, ServerTls& tls, Problems& problems) {
+  const auto node = section.section("ticket_keys");
+  if (!node) return;
+  Section keys(*node, problems);
+  if (const auto file = keys.require("file", "the name of a file with a key in each line")) {
+    tls.ticket_keys_file = one_line(*file, problems).value_or("");
+    tls.ticket_keys_position = file->position();
+  }
 }
 
 }  // namespace
@@ -27,7 +69,8 @@ ServerTls read_server_tls(const Node& node, Problems& problems) {
   if (tls.certificates.empty() && node.kind() == Node::Kind::mapping) {
     node.error("needs certificates, a list of at least one { cert: FILE, key: FILE }", problems);
   }
-  section.choice("min_version", {"1.2", "1.3"}, tls.min_version);
+  read_policy(section, tls, problems);
+  read_versions(node, section, tls, problems);
   section.text("ciphers", tls.ciphers);
   section.text("ciphersuites", tls.ciphersuites);
   section.text("groups", tls.groups);
@@ -35,6 +78,12 @@ ServerTls read_server_tls(const Node& node, Problems& problems) {
     read_client_certificates(*clients, tls.client_certificates, problems);
   }
   section.choice("check_authority", {"sni", "certificate", "off"}, tls.check_authority);
+  section.flag("session_tickets", tls.session_tickets);
+  read_ticket_keys(section, tls, problems);
+  section.duration_or_zero("expiry_warning", {std::chrono::hours(24), std::chrono::hours(24 * 365)},
+                           tls.expiry_warning);
+  section.duration_or_zero("watch_interval", {Milliseconds(100), std::chrono::hours(24)},
+                           tls.watch_interval);
   return tls;
 }
 

@@ -65,6 +65,20 @@ AdminReply status(const AdminQuestion& question) {
     listeners.push_back(json::object{{"name", listener.name}, {"address", listener.address}});
   }
   body["listeners"] = std::move(listeners);
+  json::array certificates;
+  for (const AdminCertificate& certificate : now.certificates) {
+    const auto left = certificate.not_after - std::chrono::system_clock::now();
+    json::array names;
+    for (const std::string& name : certificate.names) names.push_back(json::value(name));
+    certificates.push_back(
+        json::object{{"listener", certificate.listener},
+                     {"file", certificate.file},
+                     {"names", std::move(names)},
+                     {"not_after", rfc3339(certificate.not_after)},
+                     // Below 0 once it has expired.
+                     {"days_left", std::chrono::floor<std::chrono::days>(left).count()}});
+  }
+  body["certificates"] = std::move(certificates);
   body["connections"] = now.client_connections;
   body["draining"] = now.is_draining;
   return json_reply(body);

@@ -78,6 +78,7 @@ Configurator::Configurator(std::string name, std::string text, Parts parts)
       sockets_(std::exchange(parts_.passed_sockets, {}), parts_.worker_count) {}
 
 std::optional<config::Model> Configurator::load(config::Problems& problems) const {
+  if (tls_only_) return as_read_;
   // Errors or not: what was understood goes on, so that one pass finds the errors of every floor.
   return text_.empty() ? config::read(path_, problems) : config::read_text(text_, path_, problems);
 }
@@ -95,7 +96,8 @@ void Configurator::reload(std::function<void(bool)> done) {
     return;
   }
   busy_ = true;
-  observe::log(Level::info, "reload: reading " + path_);
+  observe::log(Level::info,
+               tls_only_ ? "reload: reading files of TLS" : "reload: reading " + path_);
   config::Problems problems;
   const bool applied = apply(problems, [this, done] { finished(true, done); });
   for (const config::Problem& problem : problems.sorted()) {
@@ -107,6 +109,26 @@ void Configurator::reload(std::function<void(bool)> done) {
     observe::log(Level::error, "reload: failed; the former configuration stays in use");
     finished(false, done);
   }
+}
+
+void Configurator::reload_tls(std::function<void(bool)> done) {
+  tls_only_ = true;
+  reload(std::move(done));
+  tls_only_ = false;
+}
+
+Configurator::TlsFiles Configurator::look_at_tls_files(config::Problems& problems) {
+  TlsFiles result = TlsFiles::same;
+  for (const proxy::SnapshotListener& listener : current_->listeners) {
+    const auto& all = current_->model.listeners;
+    const auto settings = std::ranges::find(all, listener.name, &config::Listener::name);
+    if (listener.tls == nullptr || settings == all.end() || !settings->tls.has_value()) continue;
+    if (settings->tls->watch_interval == config::Milliseconds::zero()) continue;
+    const auto loaded = net::ServerTlsContext::load(*settings->tls, ticket_keys_, problems);
+    if (loaded == nullptr) return TlsFiles::broken;
+    if (loaded->fingerprint() != listener.tls->fingerprint()) result = TlsFiles::changed;
+  }
+  return result;
 }
 
 void Configurator::finished(bool success, const std::function<void(bool)>& done) {
@@ -145,10 +167,12 @@ void Configurator::drain() {
 bool Configurator::apply(config::Problems& problems, std::function<void()> done) {
   std::optional<config::Model> model = load(problems);
   if (!model.has_value()) return false;
+  config::Model as_read = *model;
   Prepared prepared = prepare(std::move(*model), problems);
   if (prepared.snapshot == nullptr) return false;
   open(prepared, problems);
   if (problems.has_errors()) return false;
+  as_read_ = std::move(as_read);
   commit(prepared, std::move(done));
   return true;
 }

@@ -66,11 +66,20 @@ Task<Dialed> dial(Loop& loop, Endpoint endpoint, std::chrono::milliseconds timeo
   co_return dialed;
 }
 
-Task<HandshakeResult> handshake(Stream& stream, std::chrono::milliseconds timeout) {
+Task<HandshakeResult> handshake(Stream& stream, std::chrono::milliseconds timeout, TurnGate* gate) {
+  const base::SteadyTime end = stream.loop().clock.now() + timeout;
   stream.set_read_deadline(timeout);
   stream.set_write_deadline(timeout);
   HandshakeResult result;
   for (;;) {
+    if (gate != nullptr) {
+      co_await gate->pass();
+      // A deadline that came meanwhile found nobody waiting.
+      if (stream.loop().clock.now() >= end) {
+        result = {DialError::tls_timeout, {}};
+        break;
+      }
+    }
     const IoStatus status = stream.try_handshake();
     if (status == IoStatus::ok && !stream.has_pending_output()) break;
     if (status == IoStatus::failed) {

@@ -7,6 +7,7 @@
 
 #include "net/tls_file.h"
 #include "net/tls_names.h"
+#include "net/tls_ocsp.h"
 #include "sluice/base/text.h"
 
 namespace sluice::net {
@@ -54,7 +55,6 @@ int refuse_passphrase(char* /*buffer*/, int /*size*/, int /*is_writing*/, void* 
 bool read_file(TlsFile& file, const std::string& path, std::string_view kind,
                Fingerprint& fingerprint, Reporter& report) {
   file.read(path);
-  fingerprint.add(path);
   fingerprint.add(file.bytes);
   if (file.error.empty()) return true;
   report.error("cannot read the " + std::string(kind) + " file " + quoted(path) + ": " +
@@ -241,7 +241,8 @@ std::optional<Certificate> load_certificate(const config::CertificateFiles& file
     certificate.not_after =
         time_of(X509_get0_notAfter(certificate.leaf.get())).value_or(TimePoint{});
   }
-  if (!has_chain || !has_key || !check_key(certificate, report)) return std::nullopt;
+  const bool has_ocsp = !has_chain || files.ocsp.empty() || load_ocsp(certificate, problems);
+  if (!has_chain || !has_key || !check_key(certificate, report) || !has_ocsp) return std::nullopt;
   return certificate;
 }
 

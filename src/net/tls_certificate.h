@@ -21,8 +21,13 @@ struct Certificate {
   config::CertificateFiles files;
   std::vector<std::string> names;  // lower case; `*.` in front of a wildcard's
   std::chrono::system_clock::time_point not_after;
+  std::string ocsp;  // DER, to be stapled; empty: none
+  std::optional<std::chrono::system_clock::time_point> ocsp_until;  // no longer stapled then
 };
 
+// `fingerprint` takes in what the files hold, not how they are called: instances with equal files
+// resume each other's sessions. The OCSP file is no part of it, for its answers come and go.
+//
 // Nothing, with each thing that is wrong in `problems`, when one of the files cannot serve. A
 // certificate outside its time, a chain out of order or a key that everybody may read are warnings.
 enum class CertificateUse : std::uint8_t { towards_clients, towards_targets };

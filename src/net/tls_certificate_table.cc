@@ -20,7 +20,7 @@ CertificateTable::CertificateTable(std::vector<Certificate> certificates)
   const std::vector<std::string> default_names = sorted(certificates_.front().names);
   for (std::size_t index = 0; index < certificates_.size(); ++index) {
     add_names(index);
-    if (sorted(certificates_[index].names) == default_names) add(default_choice_, index);
+    if (sorted(certificates_[index].names) == default_names) (void)add(default_choice_, index);
   }
 }
 
@@ -50,15 +50,28 @@ bool CertificateTable::is_never_chosen(std::size_t index) const {
 void CertificateTable::add_names(std::size_t index) {
   for (const std::string& name : certificates_[index].names) {
     const bool is_wildcard = name.starts_with(wildcard_prefix);
-    add(is_wildcard ? wildcard_[name.substr(wildcard_prefix.size())] : exact_[name], index);
+    const std::optional<std::size_t> winner =
+        add(is_wildcard ? wildcard_[name.substr(wildcard_prefix.size())] : exact_[name], index);
+    if (winner && *winner != index) remember_double(index, *winner, name);
   }
 }
 
-void CertificateTable::add(CertificateChoice& choice, std::size_t index) const {
-  const bool is_taken = std::ranges::any_of(choice, [&](std::size_t other) {
+std::optional<std::size_t> CertificateTable::add(CertificateChoice& choice,
+                                                 std::size_t index) const {
+  const auto taken = std::ranges::find_if(choice, [&](std::size_t other) {
     return certificates_[other].key_type == certificates_[index].key_type;
   });
-  if (!is_taken) choice.push_back(index);
+  if (taken != choice.end()) return *taken;
+  choice.push_back(index);
+  return std::nullopt;
+}
+
+void CertificateTable::remember_double(std::size_t index, std::size_t winner,
+                                       const std::string& name) {
+  const bool is_known = std::ranges::any_of(doubles_, [&](const Double& known) {
+    return known.index == index && known.winner == winner;
+  });
+  if (!is_known) doubles_.push_back({index, winner, name});
 }
 
 }  // namespace sluice::net

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -33,6 +34,15 @@ class CertificateTable {
 
   [[nodiscard]] const std::vector<Certificate>& certificates() const { return certificates_; }
 
+  // A name that `index` covers with the same kind of key as `winner`, which serves it.
+  struct Double {
+    std::size_t index;
+    std::size_t winner;
+    std::string name;
+  };
+  // One for each pair of certificates.
+  [[nodiscard]] const std::vector<Double>& doubles() const { return doubles_; }
+
   // True when no handshake can ever end with this certificate.
   [[nodiscard]] bool is_never_chosen(std::size_t index) const;
 
@@ -46,9 +56,12 @@ class CertificateTable {
   using ByName = std::unordered_map<std::string, CertificateChoice, Hash, std::equal_to<>>;
 
   void add_names(std::size_t index);
-  void add(CertificateChoice& choice, std::size_t index) const;
+  // The certificate that has the place already, if one has.
+  std::optional<std::size_t> add(CertificateChoice& choice, std::size_t index) const;
+  void remember_double(std::size_t index, std::size_t winner, const std::string& name);
 
   std::vector<Certificate> certificates_;
+  std::vector<Double> doubles_;
   CertificateChoice default_choice_;
   ByName exact_;
   ByName wildcard_;  // keyed by what follows `*.`

@@ -124,7 +124,7 @@ class Loader {
 // Ciphers, unless given, and groups stay OpenSSL's defaults: what a target of 2012 speaks is still
 // better than plain text.
 bool use_client_settings(SSL_CTX& context, const config::ClientTls& settings) {
-  return use_common_settings(context, settings.min_version) &&
+  return use_common_settings(context, settings.min_version, config::TlsVersion::tls1_3) &&
          // Here 0 is success.
          SSL_CTX_set_alpn_protos(&context,
                                  reinterpret_cast<const unsigned char*>(http1_protocols.data()),

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -30,14 +31,20 @@ constexpr std::string_view all_protocols{"\x02h2\x08http/1.1\x08http/1.0"};
 // What the callbacks of a handshake need. Belongs to the SSL_CTX, not to the ServerTlsContext:
 // sessions keep the former alive when the latter goes in a reload.
 struct Policy {
-  Policy(std::vector<Certificate> certificates, std::string identity, bool offer_http2)
+  Policy(std::vector<Certificate> certificates, std::string scope, bool offer_http2)
       : table(std::move(certificates)),
-        fingerprint(std::move(identity)),
-        protocols(offer_http2 ? all_protocols : http1_protocols) {}
+        ticket_scope(std::move(scope)),
+        protocols(offer_http2 ? all_protocols : http1_protocols) {
+    for (const Certificate& certificate : table.certificates()) {
+      if (!certificate.ocsp.empty()) stapled.emplace(certificate.leaf.get(), &certificate);
+    }
+  }
 
   CertificateTable table;
-  std::string fingerprint;
+  std::string ticket_scope;
   std::string_view protocols;
+  std::unique_ptr<TicketKeys> own_keys;  // from a file; null: those of the process
+  std::unordered_map<const X509*, const Certificate*> stapled;  // with an OCSP answer
 };
 
 void free_policy(void* /*context*/, void* policy, CRYPTO_EX_DATA* /*data*/, int /*index*/,
@@ -69,8 +76,7 @@ std::string_view server_name_in(SSL* session) {
 // T20: a ticket opens only where it was made: under the same certificates and settings and for the
 // same server name (RFC 6066 3 demands the latter of TLS 1.2). Else one host's ticket would skip
 // the checks of another.
-bool bind_tickets(SSL* session, const std::string& fingerprint, std::string_view server_name) {
-  std::string scope = fingerprint;
+bool bind_tickets(SSL* session, std::string scope, std::string_view server_name) {
   scope.append(1, '\n').append(server_name);
   std::array<unsigned char, 32> digest{};
   static_assert(digest.size() <= SSL_MAX_SID_CTX_LENGTH);
@@ -94,7 +100,7 @@ int on_client_hello(SSL* session, int* alert, void* argument) {
   const CertificateChoice& choice = policy.table.find(server_name);
   const bool has_certificate =
       choice == policy.table.default_choice() || use_choice(session, policy.table, choice);
-  if (has_certificate && bind_tickets(session, policy.fingerprint, server_name)) {
+  if (has_certificate && bind_tickets(session, policy.ticket_scope, server_name)) {
     return SSL_CLIENT_HELLO_SUCCESS;
   }
   *alert = SSL_AD_INTERNAL_ERROR;
@@ -132,18 +138,49 @@ int on_protocols(SSL* session, const unsigned char** chosen, unsigned char* chos
   return SSL_TLSEXT_ERR_OK;
 }
 
+// RFC 6066 8: the answer about the certificate that was chosen, when the client asks for one. Its
+// end may come while we run.
+int on_status_request(SSL* session, void* argument) {
+  const auto& stapled = static_cast<const Policy*>(argument)->stapled;
+  const auto found = stapled.find(SSL_get_certificate(session));
+  if (found == stapled.end()) return SSL_TLSEXT_ERR_NOACK;
+  const Certificate& certificate = *found->second;
+  if (certificate.ocsp_until && *certificate.ocsp_until < std::chrono::system_clock::now()) {
+    return SSL_TLSEXT_ERR_NOACK;
+  }
+  void* const copy = OPENSSL_memdup(certificate.ocsp.data(), certificate.ocsp.size());
+  if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;
+  SSL_set_tlsext_status_ocsp_resp(session, copy, static_cast<long>(certificate.ocsp.size()));
+  return SSL_TLSEXT_ERR_OK;
+}
+
 // --- building -----------------------------------------------------------------------------------
 
 constexpr const char* path = "tls.certificates";
 
-std::string fingerprint_settings(const config::ServerTls& settings, Fingerprint& fingerprint) {
+// What decides how a session may be resumed goes in here, and so into the scope of tickets.
+void fingerprint_settings(const config::ServerTls& settings, Fingerprint& fingerprint) {
   fingerprint.add("server");
-  fingerprint.add(settings.min_version == config::TlsVersion::tls1_3 ? "1.3" : "1.2");
+  fingerprint.add(std::to_string(static_cast<int>(settings.min_version)));
+  fingerprint.add(std::to_string(static_cast<int>(settings.max_version)));
   fingerprint.add(settings.ciphers);
   fingerprint.add(settings.ciphersuites);
   fingerprint.add(settings.groups);
   fingerprint.add(settings.offer_http2 ? "h2" : "http/1.1");
   fingerprint.add(std::to_string(static_cast<int>(settings.check_authority)));
+}
+
+// The rest of what a context is made from; none of it keeps a ticket from being resumed.
+std::string fingerprint_all(const config::ServerTls& settings,
+                            const std::vector<Certificate>& certificates,
+                            Fingerprint& fingerprint) {
+  for (const Certificate& certificate : certificates) {
+    fingerprint.add(certificate.files.certificate);
+    fingerprint.add(certificate.files.key);
+    fingerprint.add(certificate.files.ocsp);
+    fingerprint.add(certificate.ocsp);
+  }
+  fingerprint.add(settings.session_tickets ? "tickets" : "no tickets");
   return fingerprint.finish();
 }
 
@@ -161,12 +198,19 @@ std::vector<Certificate> load_certificates(const config::ServerTls& settings,
   return certificates;
 }
 
+// OpenSSL's security level for keys and signatures of certificates: RSA of 2048 bits and up.
+constexpr int least_level = 2;
+
 // What a handshake will do is tried once with each certificate now, so that it cannot fail then.
 bool try_certificates(SSL_CTX& context, const std::vector<Certificate>& certificates,
                       config::Problems& problems) {
   bool all_usable = true;
   for (const Certificate& certificate : certificates) {
     const SslPointer session(SSL_new(&context));
+    // Also where the level is lowered for old versions.
+    if (session && SSL_get_security_level(session.get()) < least_level) {
+      SSL_set_security_level(session.get(), least_level);
+    }
     if (session && use_certificate(*session, certificate)) continue;
     problems.error(certificate.files.position, path,
                    "the certificate '" + certificate.files.certificate +
@@ -177,25 +221,56 @@ bool try_certificates(SSL_CTX& context, const std::vector<Certificate>& certific
 }
 
 void warn_about_unused(const CertificateTable& table, config::Problems& problems) {
-  for (std::size_t index = 0; index < table.certificates().size(); ++index) {
-    if (!table.is_never_chosen(index)) continue;
-    const config::CertificateFiles& files = table.certificates()[index].files;
+  const auto files_of = [&](std::size_t index) -> const config::CertificateFiles& {
+    return table.certificates()[index].files;
+  };
+  for (const CertificateTable::Double& found : table.doubles()) {
+    const config::CertificateFiles& files = files_of(found.index);
     problems.warning(files.position, path,
                      "the certificate '" + files.certificate +
-                         "' is never used: it has no host name that one before it does not serve");
+                         (table.is_never_chosen(found.index) ? "' is never used: '"
+                                                             : "' is not used for every name: '") +
+                         files_of(found.winner).certificate +
+                         "' before it has the same kind of key and serves '" + found.name + "'");
+  }
+  for (std::size_t index = 0; index < table.certificates().size(); ++index) {
+    const bool is_told = std::ranges::any_of(
+        table.doubles(), [index](const auto& found) { return found.index == index; });
+    if (is_told || !table.is_never_chosen(index)) continue;
+    const config::CertificateFiles& files = files_of(index);
+    problems.warning(files.position, path,
+                     "the certificate '" + files.certificate +
+                         "' is never used: it has no host name that clients could ask for");
   }
 }
 
-bool use_server_settings(SSL_CTX& context, config::TlsVersion min_version) {
+bool use_server_settings(SSL_CTX& context, const config::ServerTls& settings) {
   // The client's preference counts where it knows better: a phone without AES instructions puts
   // ChaCha20 first, and gets it.
   SSL_CTX_set_options(&context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   // One ticket instead of two: a browser opens its second connection with the one it has, and each
   // costs about 250 bytes and an encryption in every handshake.
-  return use_common_settings(context, min_version) && SSL_CTX_set_num_tickets(&context, 1) == 1 &&
+  return use_common_settings(context, settings.min_version, settings.max_version) &&
+         SSL_CTX_set_num_tickets(&context, 1) == 1 &&
          // No 0-RTT: its requests can be replayed (RFC 8470).
          SSL_CTX_set_max_early_data(&context, 0) == 1 &&
          SSL_CTX_set_recv_max_early_data(&context, 0) == 1;
+}
+
+// Their keys: none, those of a file, which become `own_keys`, or those of the process.
+bool prepare_tickets(SSL_CTX& context, const config::ServerTls& settings, TicketKeys& shared,
+                     std::unique_ptr<TicketKeys>& own_keys, Fingerprint& fingerprint,
+                     config::Problems& problems) {
+  if (settings.session_tickets && !settings.ticket_keys_file.empty()) {
+    own_keys = load_ticket_keys(settings, fingerprint, problems);
+    if (!own_keys) return false;
+  }
+  const bool is_ready = settings.session_tickets
+                            ? use_ticket_keys(context, own_keys ? *own_keys : shared)
+                            : use_no_tickets(context);
+  if (is_ready) return true;
+  problems.error({}, "tls", "OpenSSL cannot make a context: " + tls_error_text());
+  return false;
 }
 
 // From here on the context owns the policy.
@@ -209,6 +284,8 @@ bool use_policy(SSL_CTX& context, std::unique_ptr<Policy> policy) {
   SSL_CTX_set_client_hello_cb(&context, on_client_hello, borrowed);
   SSL_CTX_set_tlsext_servername_callback(&context, on_server_name);
   SSL_CTX_set_alpn_select_cb(&context, on_protocols, borrowed);
+  SSL_CTX_set_tlsext_status_arg(&context, borrowed);
+  SSL_CTX_set_tlsext_status_cb(&context, on_status_request);
   return true;
 }
 
@@ -217,7 +294,8 @@ std::vector<ServerTlsContext::CertificateInfo> describe(
   std::vector<ServerTlsContext::CertificateInfo> all;
   all.reserve(certificates.size());
   for (const Certificate& certificate : certificates) {
-    all.push_back({certificate.files.certificate, certificate.names, certificate.not_after});
+    all.push_back({certificate.files.certificate, certificate.names, certificate.not_after,
+                   certificate.files.ocsp, certificate.ocsp_until});
   }
   return all;
 }
@@ -238,29 +316,36 @@ std::shared_ptr<const ServerTlsContext> ServerTlsContext::load(const config::Ser
   Fingerprint fingerprint;
   std::vector<Certificate> certificates = load_certificates(settings, fingerprint, problems);
   SslContextPointer context(SSL_CTX_new(TLS_server_method()));
-  if (!context || !use_server_settings(*context, settings.min_version) ||
-      !use_ticket_keys(*context, keys)) {
+  if (!context || !use_server_settings(*context, settings)) {
     problems.error({}, "tls", "OpenSSL cannot make a context: " + tls_error_text());
     return nullptr;
   }
   // Before the fingerprint is finished: who is let in is part of what a ticket is bound to (T20).
   const bool has_clients =
       use_client_verification(*context, settings.client_certificates, fingerprint, problems);
+  fingerprint_settings(settings, fingerprint);
+  const std::string ticket_scope = fingerprint.finish();
+  Fingerprint all;
+  all.add(ticket_scope);
+  std::unique_ptr<TicketKeys> own_keys;
   const bool has_ciphers = use_ciphers(*context, settings, problems);
+  const bool has_tickets = prepare_tickets(*context, settings, keys, own_keys, all, problems);
   const bool all_loaded =
       !certificates.empty() && certificates.size() == settings.certificates.size();
-  if (!has_ciphers || !has_clients || !try_certificates(*context, certificates, problems) ||
+  if (!try_certificates(*context, certificates, problems) || !has_ciphers || !has_clients ||
+      !has_tickets ||
       !all_loaded) {
     return nullptr;
   }
 
   const std::shared_ptr<ServerTlsContext> loaded(new ServerTlsContext);
-  loaded->fingerprint_ = fingerprint_settings(settings, fingerprint);
+  loaded->fingerprint_ = fingerprint_all(settings, certificates, all);
   loaded->certificates_ = describe(certificates);
   auto policy =
-      std::make_unique<Policy>(std::move(certificates), loaded->fingerprint_, settings.offer_http2);
+      std::make_unique<Policy>(std::move(certificates), ticket_scope, settings.offer_http2);
+  policy->own_keys = std::move(own_keys);
   warn_about_unused(policy->table, problems);
-  if (loaded->fingerprint_.empty() ||
+  if (ticket_scope.empty() || loaded->fingerprint_.empty() ||
       !use_authority_check(*context, policy->table, settings.check_authority) ||
       !use_policy(*context, std::move(policy))) {
     problems.error({}, "tls", "OpenSSL cannot make a context: " + tls_error_text());

@@ -11,10 +11,24 @@ constexpr const char* default_ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+// TLS 1.0 and 1.1 know none of these: an operator who allows the versions gets, behind them, what
+// is left of forward secrecy there.
+constexpr const char* ciphers_for_old_versions =
+    ":ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA";
 constexpr const char* default_groups = "X25519:P-256:P-384";
 
 int set_groups(SSL_CTX* context, const char* list) {
   return static_cast<int>(SSL_CTX_set1_groups_list(context, list));
+}
+
+int number_of(config::TlsVersion version) {
+  switch (version) {
+    case config::TlsVersion::tls1_0: return TLS1_VERSION;
+    case config::TlsVersion::tls1_1: return TLS1_1_VERSION;
+    case config::TlsVersion::tls1_2: return TLS1_2_VERSION;
+    case config::TlsVersion::tls1_3: break;
+  }
+  return TLS1_3_VERSION;
 }
 
 struct List {
@@ -67,7 +81,8 @@ bool use_list(SSL_CTX& context, const List& list, const std::string& text,
 
 }  // namespace
 
-bool use_common_settings(SSL_CTX& context, config::TlsVersion min_version) {
+bool use_common_settings(SSL_CTX& context, config::TlsVersion min_version,
+                         config::TlsVersion max_version) {
   // RELEASE_BUFFERS: an idle session holds no 16 KiB buffers. The write modes let a write that
   // would block be repeated from another address and with more bytes behind it.
   SSL_CTX_set_mode(&context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
@@ -82,9 +97,11 @@ bool use_common_settings(SSL_CTX& context, config::TlsVersion min_version) {
   SSL_CTX_set_read_ahead(&context, 1);
   // Sessions live in tickets. A cache in the server would be one more lock and memory per client.
   SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
-  const int version = min_version == config::TlsVersion::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
-  return SSL_CTX_set_min_proto_version(&context, version) == 1 &&
-         SSL_CTX_set_max_proto_version(&context, 0) == 1;
+  // OpenSSL lets go of what TLS before 1.2 is made of (SHA-1 in its handshake) at level 0 only.
+  // Certificates are held to level 2 all the same, when they are loaded.
+  if (min_version < config::TlsVersion::tls1_2) SSL_CTX_set_security_level(&context, 0);
+  return SSL_CTX_set_min_proto_version(&context, number_of(min_version)) == 1 &&
+         SSL_CTX_set_max_proto_version(&context, number_of(max_version)) == 1;
 }
 
 bool use_cipher_list(SSL_CTX& context, const std::string& list, const config::Position& position,
@@ -95,10 +112,11 @@ bool use_cipher_list(SSL_CTX& context, const std::string& list, const config::Po
 bool use_ciphers(SSL_CTX& context, const config::ServerTls& settings, config::Problems& problems) {
   const config::Position position =
       settings.certificates.empty() ? config::Position{} : settings.certificates.front().position;
-  const std::string& given_ciphers = settings.ciphers;
+  std::string used_ciphers = settings.ciphers.empty() ? default_ciphers : settings.ciphers;
+  const bool allows_old_versions = settings.min_version < config::TlsVersion::tls1_2;
+  if (settings.ciphers.empty() && allows_old_versions) used_ciphers += ciphers_for_old_versions;
   const std::string& given_groups = settings.groups;
-  bool is_good = use_list(context, ciphers, given_ciphers.empty() ? default_ciphers : given_ciphers,
-                          position, problems);
+  bool is_good = use_list(context, ciphers, used_ciphers, position, problems);
   is_good &= use_list(context, groups, given_groups.empty() ? default_groups : given_groups,
                       position, problems);
   if (!settings.ciphersuites.empty()) {

@@ -9,7 +9,8 @@
 namespace sluice::net {
 
 // Modes and options both sides want. False when OpenSSL refuses one.
-[[nodiscard]] bool use_common_settings(SSL_CTX& context, config::TlsVersion min_version);
+[[nodiscard]] bool use_common_settings(SSL_CTX& context, config::TlsVersion min_version,
+                                       config::TlsVersion max_version);
 
 // Reports unknown words of a list each by its name; OpenSSL alone would pass over them in silence
 // as long as one word is known, and the operator would believe in a cipher that is not there. An

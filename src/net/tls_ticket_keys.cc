@@ -8,6 +8,12 @@
 #include <cstring>
 #include <mutex>
 #include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "net/tls_file.h"
 
 namespace sluice::net {
 namespace {
@@ -89,6 +95,10 @@ TicketKeys::TicketKeys() {
   keys_.push_back(*key);
 }
 
+TicketKeys::TicketKeys(std::vector<Key> keys) : keys_(std::move(keys)) {}
+
+TicketKeys::~TicketKeys() = default;
+
 void TicketKeys::rotate() {
   const std::optional<Key> key = random_key();
   if (!key) return;  // the current key is better than none; the next rotation tries again
@@ -121,6 +131,90 @@ bool use_ticket_keys(SSL_CTX& context, TicketKeys& keys) {
   SSL_CTX_set_timeout(&context, std::chrono::seconds(TicketKeys::rotation).count() *
                                     static_cast<long>(TicketKeys::kept - 1));
   return true;
+}
+
+bool use_no_tickets(SSL_CTX& context) {
+  SSL_CTX_set_options(&context, SSL_OP_NO_TICKET);   // TLS 1.2
+  return SSL_CTX_set_num_tickets(&context, 0) == 1;  // TLS 1.3
+}
+
+// --- keys from a file ---------------------------------------------------------------------------
+namespace {
+
+constexpr std::size_t key_bytes = 80;
+constexpr std::size_t line_length = 108;  // their Base64, with one `=`
+constexpr std::size_t most_keys = 16;
+
+std::optional<TicketKeys::Key> decode(std::string_view line) {
+  if (line.size() != line_length || line.back() != '=' || line[line.size() - 2] == '=') {
+    return std::nullopt;
+  }
+  std::array<unsigned char, key_bytes + 1> bytes{};  // the decoder fills in a 0 for the `=`
+  const int decoded =
+      EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(line.data()),
+                      static_cast<int>(line.size()));
+  std::optional<TicketKeys::Key> key;
+  if (decoded == static_cast<int>(bytes.size())) {
+    key.emplace();
+    const unsigned char* from = bytes.data();
+    for (auto part : {std::span<unsigned char>(key->name), std::span<unsigned char>(key->hmac),
+                      std::span<unsigned char>(key->aes)}) {
+      std::copy_n(from, part.size(), part.data());
+      from += part.size();
+    }
+  }
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+  return key;
+}
+
+bool is_listed(const std::vector<TicketKeys::Key>& keys, const TicketKeys::Key& key) {
+  return std::ranges::any_of(keys, [&](const auto& known) { return known.name == key.name; });
+}
+
+}  // namespace
+
+std::unique_ptr<TicketKeys> load_ticket_keys(const config::ServerTls& settings,
+                                             Fingerprint& fingerprint, config::Problems& problems) {
+  const std::string& path = settings.ticket_keys_file;
+  bool is_good = true;
+  const auto error = [&](const std::string& what) {
+    is_good = false;
+    problems.error(settings.ticket_keys_position, "tls.ticket_keys.file", "'" + path + "' " + what);
+  };
+  TlsFile file;
+  file.read(path);
+  fingerprint.add(file.bytes);
+  if (!file.error.empty()) error("cannot be read: " + file.error);
+  if (file.is_readable_by_all) {
+    problems.warning(
+        settings.ticket_keys_position, "tls.ticket_keys.file",
+        "every user of this machine may read the keys in '" + path + "'; 'chmod o-r' helps");
+  }
+  std::vector<TicketKeys::Key> keys;
+  keys.reserve(most_keys);  // never reallocated: no forgotten copy of a key stays on the heap
+  std::size_t number = 0;
+  for (std::string_view rest = file.bytes; !rest.empty() && is_good;) {
+    const std::size_t length = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, length);
+    rest.remove_prefix(std::min(length + 1, rest.size()));
+    ++number;
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+    if (line.empty() || line.front() == '#') continue;
+    const std::optional<TicketKeys::Key> key = decode(line);
+    const std::string place = "line " + std::to_string(number) + " ";
+    if (!key) {
+      error(place +
+            "is not the Base64 of 80 bytes; 'openssl rand -base64 80 | tr -d \"\\n\"' makes one");
+    } else if (is_listed(keys, *key)) {
+      error(place + "has a key with the same first 16 bytes, its name, as one before it");
+    } else if (keys.size() == most_keys) {
+      error("has more than " + std::to_string(most_keys) + " keys");
+    } else {
+      keys.push_back(*key);
+    }
+  }
+  if (is_good && keys.empty()) error("holds no key; each line is the Base64 of 80 bytes");
+  return is_good ? std::make_unique<TicketKeys>(std::move(keys)) : nullptr;
 }
 
 }  // namespace sluice::net

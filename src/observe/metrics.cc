@@ -25,6 +25,7 @@ namespace {
 template <std::size_t count>
 using Names = std::array<std::string_view, count>;
 
+constexpr Names<2> by_listener_and_certificate = {"listener", "certificate"};
 constexpr Names<4> by_route = {"listener", "rule", "target_group", "code_class"};
 constexpr Names<1> by_reason = {"reason"};
 constexpr Names<1> by_listener = {"listener"};
@@ -150,6 +151,10 @@ constexpr std::array<Family, metric_count> families = {{
      "When the process started, in seconds since 1970.",
      {}},
     {Metric::workers, Kind::gauge, "workers", "Worker threads.", {}},
+    {Metric::certificate_expiry_timestamp_seconds, Kind::gauge,
+     "certificate_expiry_timestamp_seconds",
+     "When a listener's certificate ends, in seconds since 1970, by the name of its file.",
+     by_listener_and_certificate},
     {Metric::request_duration_seconds, Kind::histogram, "request_duration_seconds",
      "Request head complete to the last byte of the answer handed to the kernel.",
      by_listener_and_group},
@@ -276,6 +281,10 @@ class Shelf {
     if (left_.size() > left_series_most) forget_oldest();
   }
 
+  void remove(Metric metric, LabelValues values) {
+    series_[static_cast<std::size_t>(metric)].erase(Labels(values.begin(), values.end()));
+  }
+
   [[nodiscard]] const AllSeries& series(Metric metric) const {
     return series_[static_cast<std::size_t>(metric)];
   }
@@ -392,6 +401,12 @@ void HeldCounter::release() {
   if (cells_ == nullptr) return;
   const std::lock_guard lock(cells_->store_->mutex);
   cells_->store_->counters.release(metric_, *labels_);
+}
+
+void Cells::forget_gauge(Metric metric, LabelValues labels) {
+  assert(family_of(metric).kind == Kind::gauge);
+  const std::lock_guard lock(store_->mutex);
+  store_->gauges.remove(metric, labels);
 }
 
 // --- sums over all threads ----------------------------------------------------------------------

@@ -124,6 +124,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::proxy_header_untrusted, "proxy_header_untrusted", 0, Side::client},
     {Reason::proxy_header_invalid, "proxy_header_invalid", 0, Side::client},
     {Reason::proxy_header_timeout, "proxy_header_timeout", 0, Side::client},
+    {Reason::too_many_handshakes, "too_many_handshakes", 0, Side::self},
 }};
 
 consteval bool complete_and_in_order() {

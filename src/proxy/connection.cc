@@ -9,6 +9,7 @@
 
 #include "proxy/client_certificate.h"
 #include "proxy/h2_connection.h"
+#include "proxy/handshake_room.h"
 #include "proxy/interrupt.h"
 #include "proxy/proxy_header_in.h"
 #include "sluice/base/text.h"
@@ -134,6 +135,7 @@ const std::string& Connection::forwarded_facts() const {
 net::Task<bool> Connection::secure() {
   const std::shared_ptr<const View> view = slot_->view;  // over a reload
   const config::Milliseconds timeout = view->snapshot->model.timeouts.tls_handshake;
+  const std::uint32_t at_a_time = view->snapshot->model.limits.tls_handshakes;
   const ListenerView& listener = *slot_->listener;
   const base::SteadyTime began = base::Steady::now();
   Reason failure = Reason::none;
@@ -149,9 +151,13 @@ net::Task<bool> Connection::secure() {
     const std::array<base::Bytes, 1> pieces{base::as_bytes(plain_request_answer)};
     (void)stream_.try_write(pieces);  // a few bytes on a fresh connection: taken or not
     co_await linger();
+  } else if (!co_await worker_.handshakes().enter(at_a_time, timeout)) {
+    failure = Reason::too_many_handshakes;
   } else {
     stream_.use_tls(listener.settings->tls->new_session());
-    net::HandshakeResult result = co_await net::handshake(stream_, timeout);
+    net::HandshakeResult result =
+        co_await net::handshake(stream_, timeout, &worker_.handshakes().gate());
+    worker_.handshakes().leave();
     if (result.error == net::DialError::tls_timeout) failure = Reason::tls_handshake_timeout;
     if (result.error == net::DialError::tls_failed) {
       failure = stream_.refused_client_certificate() ? Reason::client_certificate_refused

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <utility>
 
+#include "proxy/handshake_room.h"
 #include "proxy/tunnel.h"
 #include "sluice/proxy/connection.h"
 #include "sluice/proxy/exchange.h"
@@ -23,7 +24,10 @@ constexpr std::size_t spare_exchanges_max = 256;
 
 Worker::Worker(observe::Cells& cells, observe::AccessLogWriter& log_writer,
                std::uint32_t worker_count)
-    : cells_(cells), access_log_(log_writer, cells), worker_count_(worker_count) {
+    : cells_(cells),
+      access_log_(log_writer, cells),
+      handshakes_(std::make_unique<HandshakeRoom>(loop_)),
+      worker_count_(worker_count) {
   for (std::size_t i = 0; i < ends_.size(); ++i) {
     ends_[i] =
         &cells_.counter(Metric::exchange_ends_total, {observe::text(static_cast<Reason>(i))});

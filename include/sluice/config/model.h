@@ -74,6 +74,7 @@ struct Limits {
   std::uint64_t chunk_extension_bytes = 1 * kibibyte;    // extensions of one chunk
   std::uint64_t trailer_bytes = 8 * kibibyte;            // trailer section
   std::uint32_t connections = 0;                    // client connections per process; 0: unlimited
+  std::uint32_t tls_handshakes = 1000;  // at a time with clients, per worker; 0: unlimited
   std::uint32_t requests_per_connection = 0;        // then `Connection: close`; 0: unlimited
   Milliseconds connection_lifetime{3'600'000};      // client_keep_alive of ALB; 0: unlimited
   std::uint64_t proxy_header_bytes = 4 * kibibyte;  // of the PROXY protocol, TLVs included
@@ -119,9 +120,10 @@ struct CertificateFiles {
   std::string certificate;  // PEM chain, leaf first
   std::string key;          // PEM
   Position position;
+  std::string ocsp = {};  // DER, an answer about the leaf to be stapled; empty: none
 };
 
-enum class TlsVersion : std::uint8_t { tls1_2, tls1_3 };
+enum class TlsVersion : std::uint8_t { tls1_0, tls1_1, tls1_2, tls1_3 };
 
 enum class ClientCertificateMode : std::uint8_t {
   off,          // not asked for
@@ -148,15 +150,23 @@ enum class CheckAuthority : std::uint8_t {
   off,          // never
 };
 
+// What `policy` names is already in the versions and lists.
 struct ServerTls {
   std::vector<CertificateFiles> certificates;  // first is the default
+  std::string policy;                          // its short name, for logs; empty: our own choice
   TlsVersion min_version = TlsVersion::tls1_2;
+  TlsVersion max_version = TlsVersion::tls1_3;  // not below min_version
   std::string ciphers;       // OpenSSL list for TLS 1.2; empty: the built-in modern list
   std::string ciphersuites;  // OpenSSL list for TLS 1.3; empty: OpenSSL's default
   std::string groups;        // OpenSSL list; empty: X25519:P-256:P-384
   bool offer_http2 = false;  // in ALPN, before http/1.1; what Listener::http2 says
   ClientCertificates client_certificates;
   CheckAuthority check_authority = CheckAuthority::sni;
+  bool session_tickets = true;
+  std::string ticket_keys_file;  // shared with other instances; empty: random ones, changed hourly
+  Position ticket_keys_position;
+  Milliseconds expiry_warning{30 * 86'400'000LL};  // before a certificate's end; 0: off
+  Milliseconds watch_interval{10'000};             // between looks at the files; 0: off
 };
 
 struct Rule {

@@ -33,6 +33,13 @@ struct AdminListener {
   std::string address;  // where it listens, with the real port
 };
 
+struct AdminCertificate {
+  std::string listener;
+  std::string file;
+  std::vector<std::string> names;
+  std::chrono::system_clock::time_point not_after{};
+};
+
 // What GET /v1/status tells.
 struct AdminStatus {
   std::string version;
@@ -41,6 +48,7 @@ struct AdminStatus {
   std::chrono::system_clock::time_point started_at{};
   std::size_t workers = 0;
   std::vector<AdminListener> listeners;
+  std::vector<AdminCertificate> certificates;
   std::int64_t client_connections = 0;
   std::string last_reload_error;  // empty: the last reload succeeded
   bool is_draining = false;

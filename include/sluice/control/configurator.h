@@ -54,6 +54,16 @@ class Configurator {
   // reload asked for while one is under way follows it.
   void reload(std::function<void(bool success)> done);
 
+  // The same for the configuration in force, whose file is not read: the files of TLS are. Only
+  // while no reload is under way.
+  void reload_tls(std::function<void(bool success)> done);
+  [[nodiscard]] bool is_busy() const { return busy_; }
+
+  // Whether the files of TLS hold what is in force. `problems` says why they cannot be loaded.
+  // Listeners with `watch_interval: 0` are passed over. Changes nothing.
+  enum class TlsFiles : std::uint8_t { same, changed, broken };
+  [[nodiscard]] TlsFiles look_at_tls_files(config::Problems& problems);
+
   [[nodiscard]] const std::shared_ptr<const proxy::Snapshot>& current() const { return current_; }
   [[nodiscard]] const std::string& last_error() const { return last_error_; }
   void rotate_ticket_keys() { ticket_keys_.rotate(); }
@@ -83,6 +93,8 @@ class Configurator {
   std::uint32_t configured_workers_ = 0;  // by the first configuration; 0: auto
   std::string last_error_;
   bool busy_ = false;
+  bool tls_only_ = false;                           // the reload that begins reads no configuration
+  std::optional<config::Model> as_read_;            // what is in force, before ports were filled in
   std::vector<std::function<void(bool)>> waiting_;  // reloads asked for meanwhile
 };
 

@@ -9,6 +9,7 @@
 #include "sluice/net/endpoint.h"
 #include "sluice/net/stream.h"
 #include "sluice/net/task.h"
+#include "sluice/net/turn_gate.h"
 
 namespace sluice::net {
 
@@ -49,6 +50,8 @@ struct HandshakeResult {
   DialError error = DialError::none;
   std::string error_text;
 };
-[[nodiscard]] Task<HandshakeResult> handshake(Stream& stream, std::chrono::milliseconds timeout);
+// `gate`: each step, of which some take a millisecond of computing, passes it first; null: none.
+[[nodiscard]] Task<HandshakeResult> handshake(Stream& stream, std::chrono::milliseconds timeout,
+                                              TurnGate* gate = nullptr);
 
 }  // namespace sluice::net

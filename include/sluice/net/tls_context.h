@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,12 @@ class TicketKeys {
   static constexpr std::size_t kept = 13;  // a ticket opens for 12 hours
 
   TicketKeys();  // one random key
+  // Keys that others have too: `keys` is not empty, the first seals.
+  struct Key;
+  explicit TicketKeys(std::vector<Key> keys);
+  ~TicketKeys();
+  TicketKeys(const TicketKeys&) = delete;
+  TicketKeys& operator=(const TicketKeys&) = delete;
   void rotate();
 
   struct Key {
@@ -56,7 +63,8 @@ class ServerTlsContext {
  public:
   // Null, with everything that is wrong in `problems`, when a file is missing or unreadable, is not
   // PEM, a key does not match its certificate or is encrypted, a certificate has expired (warning),
-  // or a list names an unknown cipher or group. `keys` must outlive the context and its sessions.
+  // or a list names an unknown cipher or group. `keys` must outlive the context and its sessions;
+  // settings that name a file of ticket keys use that instead.
   [[nodiscard]] static std::shared_ptr<const ServerTlsContext> load(
       const config::ServerTls& settings, TicketKeys& keys, config::Problems& problems);
   ~ServerTlsContext();
@@ -75,6 +83,9 @@ class ServerTlsContext {
     std::string file;
     std::vector<std::string> names;
     std::chrono::system_clock::time_point not_after;
+    std::string ocsp_file;  // empty: none is configured
+    // When the answer in it ends or has ended; nothing without an answer, or without an end.
+    std::optional<std::chrono::system_clock::time_point> ocsp_until;
   };
   [[nodiscard]] const std::vector<CertificateInfo>& certificates() const { return certificates_; }
 

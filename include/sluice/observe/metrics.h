@@ -116,6 +116,7 @@ enum class Metric : std::uint8_t {
   config_revision,                       // {}
   start_time_seconds,                    // {}
   workers,                               // {}
+  certificate_expiry_timestamp_seconds,  // {listener, certificate} certificate: its file's name
   // histograms
   request_duration_seconds,  // {listener, target_group}
   added_latency_seconds,     // {listener} total less the time that target and client took
@@ -171,6 +172,8 @@ class Cells {
   // The same cell for all holders of the same labels. When the last of them goes, so does the
   // series; a later holder begins at 0. One that `counter` was asked for stays.
   [[nodiscard]] HeldCounter hold_counter(Metric metric, LabelValues labels);
+  // The series of a gauge whose subject is gone is shown no more. Nobody may use its cell again.
+  void forget_gauge(Metric metric, LabelValues labels);
 
  private:
   friend class HeldCounter;

@@ -25,6 +25,7 @@
 namespace sluice::proxy {
 
 class Connection;
+class HandshakeRoom;
 class Tunnel;
 struct Exchange;
 
@@ -75,6 +76,7 @@ class Worker {
   [[nodiscard]] observe::Cells& cells() { return cells_; }
   [[nodiscard]] observe::AccessLog& access_log() { return access_log_; }
   [[nodiscard]] Random& random() { return random_; }
+  [[nodiscard]] HandshakeRoom& handshakes() { return *handshakes_; }
   [[nodiscard]] observe::Counter& ends(observe::Reason reason) {
     return *ends_[static_cast<std::size_t>(reason)];
   }
@@ -110,6 +112,7 @@ class Worker {
   net::Loop loop_;
   observe::AccessLog access_log_;
   Random random_;
+  std::unique_ptr<HandshakeRoom> handshakes_;
   std::array<observe::Counter*, observe::reason_count> ends_;
   std::map<std::string, std::shared_ptr<upstream::Group>> groups_;
   std::shared_ptr<const View> view_;

@@ -483,9 +483,9 @@ TEST(Load, tls_needs_certificates) {
   EXPECT_EQ(with_tls("{ certificates: [] }"), needs);
   EXPECT_EQ(with_tls("true"), "f:4:10: listeners[0].tls: must be a mapping, not 'true'\n");
   EXPECT_EQ(
-      with_tls("{ certificates: [{ cert: a }], min_version: 1.1, cipher: x }"),
+      with_tls("{ certificates: [{ cert: a }], min_version: 1.4, cipher: x }"),
       "f:4:27: listeners[0].tls.certificates[0].key: missing; it must be the name of a PEM file\n"
-      "f:4:54: listeners[0].tls.min_version: must be 1.2 or 1.3, not '1.1'\n"
+      "f:4:54: listeners[0].tls.min_version: must be 1.0, 1.1, 1.2 or 1.3, not '1.4'\n"
       "f:4:59: listeners[0].tls.cipher: unknown key; did you mean 'ciphers'?\n");
 }
 

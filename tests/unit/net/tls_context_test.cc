@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <openssl/ssl.h>
 #include <sys/stat.h>
 
@@ -13,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -359,6 +361,24 @@ TEST_F(TlsContext, the_minimum_version_is_kept) {
   EXPECT_FALSE(connection.handshake());
   EXPECT_TRUE(contains(connection.server_error(), "unsupported protocol"))
       << connection.server_error();
+}
+
+TEST_F(TlsContext, the_greatest_version_is_kept) {
+  ServerTls settings;
+  settings.certificates.push_back(issue("a", {.names = {"a.example"}}));
+  settings.max_version = config::TlsVersion::tls1_2;
+  const auto server = load(settings);
+  Connection connection = connect(*server, {});
+  ASSERT_TRUE(connection.handshake()) << connection.server_error();
+  EXPECT_EQ(SSL_version(connection.server()), TLS1_2_VERSION);
+}
+
+TEST_F(TlsContext, old_versions_do_not_let_weak_certificates_in) {
+  ServerTls settings;
+  settings.certificates.push_back(
+      issue("weak", {.names = {"a.example"}, .common_name = {}, .key = KeyKind::rsa_1024}));
+  settings.min_version = config::TlsVersion::tls1_0;
+  EXPECT_TRUE(mentions(refuse(settings), "weak.crt' cannot be used: ee key too small"));
 }
 
 TEST_F(TlsContext, plain_http_on_a_tls_port_is_an_error_with_a_name) {
@@ -773,6 +793,170 @@ TEST_F(TlsContext, the_life_of_a_ticket_is_what_the_keys_allow) {
   EXPECT_EQ(SSL_SESSION_get_ticket_lifetime_hint(ticket.get()), 12U * 3600U);
 }
 
+// --- OCSP answers -------------------------------------------------------------------------------
+
+class TlsOcsp : public TlsContext {
+ protected:
+  // An answer about the certificate in `files`, good from and to these seconds from now; signed by
+  // just anybody: without the issuer in the chain that is not looked at.
+  std::string answer(const config::CertificateFiles& files, long from, long until) {
+    const auto leaf = read_certificate(files.certificate);
+    const auto issuer = read_certificate(directory_.write("ca.crt", authority().certificate()));
+    const std::unique_ptr<BIO, decltype(&BIO_free_all)> key_file(
+        BIO_new_file(files.key.c_str(), "r"), BIO_free_all);
+    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+        PEM_read_bio_PrivateKey(key_file.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+    const std::unique_ptr<OCSP_BASICRESP, decltype(&OCSP_BASICRESP_free)> basic(
+        OCSP_BASICRESP_new(), OCSP_BASICRESP_free);
+    const std::unique_ptr<OCSP_CERTID, decltype(&OCSP_CERTID_free)> id(
+        OCSP_cert_to_id(EVP_sha1(), leaf.get(), issuer.get()), OCSP_CERTID_free);
+    const std::unique_ptr<ASN1_TIME, decltype(&ASN1_TIME_free)> begin(
+        X509_gmtime_adj(nullptr, from), ASN1_TIME_free);
+    const std::unique_ptr<ASN1_TIME, decltype(&ASN1_TIME_free)> end(X509_gmtime_adj(nullptr, until),
+                                                                    ASN1_TIME_free);
+    EXPECT_NE(OCSP_basic_add1_status(basic.get(), id.get(), V_OCSP_CERTSTATUS_GOOD, 0, nullptr,
+                                     begin.get(), end.get()),
+              nullptr);
+    EXPECT_EQ(OCSP_basic_sign(basic.get(), leaf.get(), key.get(), EVP_sha256(), nullptr, 0), 1);
+    const std::unique_ptr<OCSP_RESPONSE, decltype(&OCSP_RESPONSE_free)> response(
+        OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic.get()), OCSP_RESPONSE_free);
+    unsigned char* bytes = nullptr;
+    const int size = i2d_OCSP_RESPONSE(response.get(), &bytes);
+    const std::string text(reinterpret_cast<char*>(bytes), static_cast<std::size_t>(size));
+    OPENSSL_free(bytes);
+    return text;
+  }
+
+  // What a client is shown that asks for an answer; empty: nothing.
+  static std::string stapled(const ServerTlsContext& server) {
+    SslPointer client = make_client({});
+    SSL_set_tlsext_status_type(client.get(), TLSEXT_STATUSTYPE_ocsp);
+    Connection connection(server.new_session(), std::move(client));
+    EXPECT_TRUE(connection.handshake()) << connection.server_error();
+    const unsigned char* bytes = nullptr;
+    const long size = SSL_get_tlsext_status_ocsp_resp(connection.client(), &bytes);
+    return bytes == nullptr ? std::string() : std::string(bytes, bytes + size);
+  }
+
+ private:
+  static std::unique_ptr<X509, decltype(&X509_free)> read_certificate(const std::string& path) {
+    const std::unique_ptr<BIO, decltype(&BIO_free_all)> file(BIO_new_file(path.c_str(), "r"),
+                                                             BIO_free_all);
+    return {PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr), X509_free};
+  }
+};
+
+TEST_F(TlsOcsp, a_good_answer_is_stapled_and_one_past_its_time_is_left_out_with_a_warning) {
+  ServerTls settings;
+  settings.certificates.push_back(issue("a", {.names = {"a.example"}}));
+  config::CertificateFiles& files = settings.certificates.front();
+  const std::string good = answer(files, -3600, 3600);
+  files.ocsp = directory_.write("a.der", good);
+  EXPECT_EQ(stapled(*load(settings)), good);
+  for (const auto& [from, until, words] :
+       {std::tuple{-7200L, -3600L, "has expired"}, {3600L, 7200L, "is not valid yet"}}) {
+    directory_.write("a.der", answer(files, from, until));
+    Problems problems;
+    const auto server = ServerTlsContext::load(settings, keys_, problems);
+    ASSERT_NE(server, nullptr) << all_text(problems);
+    EXPECT_EQ(count(problems, Severity::warning), 1U);
+    EXPECT_TRUE(mentions(problems, words)) << all_text(problems);
+    EXPECT_EQ(stapled(*server), "");
+  }
+}
+
+TEST_F(TlsOcsp, an_answer_that_is_broken_cut_or_about_another_certificate_is_refused) {
+  ServerTls settings;
+  settings.certificates.push_back(issue("a", {.names = {"a.example"}}));
+  config::CertificateFiles& files = settings.certificates.front();
+  const std::string good = answer(files, -3600, 3600);
+  const std::string other = answer(issue("b", {.names = {"a.example"}}), -3600, 3600);
+  for (const auto& [text, words] : {std::pair{std::string(), "is not an OCSP response"},
+                                    {good.substr(0, good.size() - 1), "is not an OCSP response"},
+                                    {good + "x", "is not an OCSP response"},
+                                    {other, "is not about the certificate"}}) {
+    files.ocsp = directory_.write("a.der", text);
+    EXPECT_TRUE(mentions(refuse(settings), words));
+  }
+}
+
+TEST_F(TlsOcsp, a_new_answer_changes_the_fingerprint_and_tickets_still_resume) {
+  ServerTls settings;
+  settings.certificates.push_back(issue("a", {.names = {"a.example"}}));
+  config::CertificateFiles& files = settings.certificates.front();
+  const auto without = load(settings);
+  files.ocsp = directory_.write("a.der", answer(files, -3600, 3600));
+  const auto with = load(settings);
+  EXPECT_NE(with->fingerprint(), without->fingerprint());
+  EXPECT_TRUE(resumes(*with, ticket_of(*without, TLS1_3_VERSION)));
+}
+
+class TlsTicketFile : public TlsContext {
+ protected:
+  // A key whose bytes are all `fill`, as a line of the file.
+  static std::string line(unsigned char fill) {
+    const std::vector<unsigned char> bytes(80, fill);
+    std::string text(108, '\0');
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(), 80);
+    return text + "\n";
+  }
+
+  ServerTls settings_with(const std::string& text) {
+    ServerTls settings;
+    settings.certificates.push_back(files_);
+    settings.ticket_keys_file = directory_.write("tickets", text);
+    settings.ticket_keys_position = {"sluice.yaml", 7, 3};
+    return settings;
+  }
+
+  config::CertificateFiles files_ = issue("a", {.names = {"a.example"}});
+};
+
+TEST_F(TlsTicketFile, a_ticket_of_another_process_resumes_while_one_of_its_keys_is_there) {
+  const auto one = load(settings_with(line(1)));
+  const auto two = load(settings_with("# newest first\n\n" + line(2) + line(1)));
+  const auto three = load(settings_with(line(3) + line(2)));
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const Ticket ticket = ticket_of(*one, version);
+    EXPECT_TRUE(resumes(*two, ticket));
+    EXPECT_FALSE(resumes(*three, ticket));
+  }
+  EXPECT_NE(one->fingerprint(), two->fingerprint());
+}
+
+TEST_F(TlsTicketFile, what_is_no_key_is_refused_with_its_line_and_never_shown) {
+  const std::string secret = line(9);
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "holds no key"},
+      {"# nothing\n", "holds no key"},
+      {line(1) + secret.substr(1), "line 2 is not the Base64 of 80 bytes"},
+      {line(1) + "\n" + line(1), "line 3 has a key with the same first 16 bytes"},
+      {std::string(107, '!') + "=\n", "line 1 is not the Base64"}};
+  for (const auto& [text, words] : cases) {
+    const Problems problems = refuse(settings_with(text));
+    EXPECT_TRUE(mentions(problems, words)) << all_text(problems);
+    EXPECT_TRUE(mentions(problems, "sluice.yaml:7:3: tls.ticket_keys.file")) << all_text(problems);
+    EXPECT_FALSE(mentions(problems, secret.substr(1, 40)));
+  }
+  std::string many;
+  for (unsigned char key = 1; key <= 17; ++key) many += line(key);
+  EXPECT_TRUE(mentions(refuse(settings_with(many)), "more than 16 keys"));
+}
+
+TEST_F(TlsTicketFile, without_tickets_none_is_given) {
+  ServerTls settings;
+  settings.certificates.push_back(files_);
+  settings.session_tickets = false;
+  const auto server = load(settings);
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    ClientWish wish;
+    wish.version = version;
+    Connection connection = connect(*server, wish);
+    ASSERT_TRUE(connection.handshake()) << connection.server_error();
+    EXPECT_EQ(SSL_SESSION_has_ticket(connection.ticket().get()), 0);
+  }
+}
+
 TEST(TicketKeys, the_newest_key_is_told_from_the_older_ones) {
   TicketKeys keys;
   const TicketKeys::Key old_key = keys.newest();
@@ -972,6 +1156,13 @@ TEST_F(TlsFiles, the_fingerprint_follows_bytes_and_settings) {
   settings_.groups = "X25519";
   EXPECT_NE(load(settings_)->fingerprint(), before);
   settings_.groups.clear();
+  settings_.max_version = config::TlsVersion::tls1_2;
+  EXPECT_NE(load(settings_)->fingerprint(), before);
+  settings_.max_version = config::TlsVersion::tls1_3;
+  settings_.session_tickets = false;
+  EXPECT_NE(load(settings_)->fingerprint(), before);
+  settings_.session_tickets = true;
+  EXPECT_EQ(load(settings_)->fingerprint(), before);
   write("a", authority().issue({.names = {"a.example"}}));
   EXPECT_NE(load(settings_)->fingerprint(), before);
 }
