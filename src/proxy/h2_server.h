@@ -28,6 +28,7 @@ class H2Server final : public upstream::H2Channel, public ClientSide {
   }
   void watch() override;
   void unwatch() override { is_watched_ = false; }
+  [[nodiscard]] upstream::H2Channel* channel() override { return this; }
 
  private:
   friend class H2Connection;

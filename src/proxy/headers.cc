@@ -19,6 +19,7 @@ using http::FieldName;
 
 constexpr std::size_t longest_request_id = 128;
 constexpr std::string_view upgrade_fields = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+constexpr std::string_view websocket_key_name = "Sec-WebSocket-Key";
 constexpr std::string_view hex_digits = "0123456789abcdef";
 
 constexpr auto hex_pairs = [] {
@@ -209,19 +210,24 @@ std::string_view via(bool is_http2, std::uint8_t minor_version) {
 void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer) {
   const http::RequestHead& request = exchange.request;
   const config::Forwarding& settings = exchange.model().forwarding;
+  const bool is_connect = !request.connect_protocol.empty();
   const std::string_view host = request.host.empty() || !settings.preserve_host
                                     ? std::string_view(exchange.pool->target().id())
                                     : request.host;
   if (to_http2) {
     put_h2_request_line(exchange, host, writer);
   } else {
-    writer.request_line(request.method_text, request.path, request.query, request.has_query);
+    // RFC 8441 5: an extended CONNECT is the GET of an HTTP/1 handshake.
+    writer.request_line(is_connect ? "GET" : request.method_text, request.path, request.query,
+                        request.has_query);
     if (request.fields.find(FieldName::host) == nullptr) writer.trusted_field("Host", host);
   }
   const Nominations nominations(request.fields);
   for (const Field& field : request.fields) {
     if (field.known == FieldName::host) {
       if (!to_http2) writer.trusted_field(field.name, host);
+    } else if (is_connect && base::equals_ignoring_case(field.name, websocket_key_name)) {
+      continue;  // ours follows
     } else if (passes_to_target(exchange, field, nominations)) {
       writer.trusted_field(field.name, field.value);
     }
@@ -239,6 +245,10 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   }
   if (exchange.upgrade == Upgrade::websocket) {
     writer.trusted_text(upgrade_fields);
+    if (is_connect) {
+      writer.trusted_field(websocket_key_name,
+                           {exchange.websocket_key.data(), exchange.websocket_key.size()});
+    }
   } else if (exchange.pool->proxy_protocol() != config::ProxyHeaderVersion::off) {
     writer.trusted_field("Connection", "close");  // it is this client's, and not used again
   }
@@ -297,9 +307,13 @@ std::string passing_trailers(const Exchange& exchange, const http::Fields& trail
 // Of a 1xx.
 void put_bodiless_fields(const Exchange& exchange, http::H1Writer& writer) {
   const http::ResponseHead& answer = exchange.answer;
-  put_status(exchange, writer, answer.status, answer.reason_phrase);
+  // Over HTTP/2 a WebSocket begins with 200, and nobody proves with a key that he meant it
+  // (RFC 8441 5).
+  const bool begins_stream = answer.status == 101 && exchange.client_side->is_http2();
+  put_status(exchange, writer, begins_stream ? 200 : answer.status, answer.reason_phrase);
   const Nominations nominations(answer.fields);
   for (const Field& field : answer.fields) {
+    if (begins_stream && base::equals_ignoring_case(field.name, "Sec-WebSocket-Accept")) continue;
     if (field.known == FieldName::content_length || is_hop_by_hop_for_us(field.known) ||
         nominations.has(field)) {
       continue;
@@ -382,7 +396,7 @@ void write_switching_head(Exchange& exchange) {
   write_head(exchange, exchange.target->head_bytes(), [&exchange](http::H1Writer& writer) {
     put_bodiless_fields(exchange, writer);
     if (!exchange.set_cookie.empty()) writer.trusted_field("Set-Cookie", exchange.set_cookie);
-    writer.trusted_text(upgrade_fields);
+    if (!exchange.client_side->is_http2()) writer.trusted_text(upgrade_fields);
     writer.end_head();
   });
 }

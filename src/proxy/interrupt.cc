@@ -1,5 +1,6 @@
 #include "proxy/interrupt.h"
 
+#include "proxy/grpc.h"
 #include "proxy/hedge.h"
 
 namespace sluice::proxy {
@@ -75,7 +76,13 @@ void try_passed(void* context) {
 }  // namespace
 
 void begin_total_deadline(Exchange& exchange) {
-  const config::Milliseconds total = exchange.timeouts.total;
+  config::Milliseconds total = exchange.timeouts.total;
+  if (is_grpc(exchange.request)) {
+    const std::optional<config::Milliseconds> asked = grpc_timeout(exchange.request);
+    if (asked.has_value() && (total <= config::Milliseconds::zero() || *asked < total)) {
+      total = *asked;
+    }
+  }
   if (total <= config::Milliseconds::zero()) return;
   exchange.total_deadline.emplace(exchange.worker().loop().deadlines, total_passed, &exchange);
   exchange.total_deadline->set(total);

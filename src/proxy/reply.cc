@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "proxy/grpc.h"
 #include "proxy/headers.h"
 #include "sluice/http/h1_writer.h"
 #include "sluice/http/uri.h"
@@ -18,8 +19,9 @@ struct OwnAnswer {
   std::uint16_t status;
   std::string_view content_type;
   std::string_view body;
-  std::string_view location;  // empty: none
-  std::string_view fields;    // whole lines of ours; empty: none
+  std::string_view location;      // empty: none
+  std::string_view fields;        // whole lines of ours; empty: none
+  std::uint16_t status_told = 0;  // when it is not `status`, which is for the log; without a body
 };
 
 bool may_have_body(std::uint16_t status) { return status >= 200 && status != 204 && status != 304; }
@@ -43,12 +45,13 @@ void write_head(Exchange& exchange, const OwnAnswer& answer) {
   }
   buffer.consume(buffer.unread().size());
   http::H1Writer writer(buffer.free_space());
-  put_status(exchange, writer, answer.status, http::standard_reason_phrase(answer.status));
+  const std::uint16_t status = answer.status_told != 0 ? answer.status_told : answer.status;
+  put_status(exchange, writer, status, http::standard_reason_phrase(status));
   writer.trusted_field("Server", "sluice");
   writer.trusted_field("Date", exchange.worker().http_date());
   if (!answer.location.empty()) writer.field("Location", answer.location);
   if (!answer.fields.empty()) writer.trusted_text(answer.fields);
-  if (may_have_body(answer.status)) {
+  if (may_have_body(answer.status) && answer.status_told == 0) {
     if (!answer.body.empty()) writer.field("Content-Type", answer.content_type);
     writer.field("Content-Length", answer.body.size());
   }
@@ -87,14 +90,30 @@ net::Task<After> send(Exchange& exchange, OwnAnswer answer) {
   co_return exchange.keep_connection ? After::keep : After::close;
 }
 
+// Clients of gRPC look for its status in an answer that is 200 and ends with its head.
+net::Task<After> send_grpc_failure(Exchange& exchange, std::uint16_t status) {
+  std::string fields = "Content-Type: application/grpc\r\ngrpc-status: ";
+  fields += std::to_string(grpc_status(exchange.reason, status));
+  fields.append("\r\ngrpc-message: ").append(observe::text(exchange.reason)).append("\r\n");
+  const OwnAnswer answer{.status = status,
+                         .content_type = {},
+                         .body = {},
+                         .location = {},
+                         .fields = fields,
+                         .status_told = 200};
+  co_return co_await send(exchange, answer);
+}
+
 // What an answer to that has to tell besides its status.
-std::string_view fields_with(Reason reason) {
+std::string_view fields_with(Reason reason, bool is_http2) {
   switch (reason) {
     case Reason::method_not_allowed:
     case Reason::connect_refused: return "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n";
     // RFC 9110 7.8 and 15.5.22, RFC 6455 4.4.
     case Reason::websocket_version_not_supported:
-      return "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+      return is_http2 ? "Sec-WebSocket-Version: 13\r\n"
+                      : "Connection: upgrade\r\nUpgrade: websocket\r\n"
+                        "Sec-WebSocket-Version: 13\r\n";
     // Worth another attempt soon: targets come back, queues empty (RFC 9110 10.2.3).
     case Reason::no_target:
     case Reason::target_queue_full:
@@ -142,11 +161,12 @@ net::Task<After> fail(Exchange& exchange, Reason reason) {
     exchange.status = status;
     co_return After::cut;
   }
+  if (is_grpc(exchange.request)) co_return co_await send_grpc_failure(exchange, status);
   const OwnAnswer answer{.status = status,
                          .content_type = "text/plain",
                          .body = error_page(status),
                          .location = {},
-                         .fields = fields_with(exchange.reason)};
+                         .fields = fields_with(exchange.reason, exchange.client_side->is_http2())};
   co_return co_await send(exchange, answer);
 }
 

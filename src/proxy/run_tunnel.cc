@@ -34,6 +34,7 @@ void keep_for_log(Exchange& exchange) {
   };
   kept.method = former.method;
   kept.minor_version = former.minor_version;
+  kept.http2 = former.http2;
   kept.method_text = keep(former.method_text);
   kept.host = keep(former.host);
   kept.target = keep(former.target);
@@ -46,7 +47,7 @@ net::Task<bool> send_switch(Exchange& exchange) {
   write_switching_head(exchange);
   upstream::Sender& sender = exchange.client_side->sender();
   exchange.answer_begun = true;
-  exchange.status = exchange.answer.status;
+  exchange.status = exchange.client_side->is_http2() ? 200 : exchange.answer.status;
   sender.set_head(exchange.head_buffer.unread(), false);
   Transfer sent = sender.start();
   exchange.answer_sent_at = base::Steady::now();
@@ -61,6 +62,7 @@ net::Buffer slim(Exchange& exchange) {
   keep_for_log(exchange);
   exchange.answer = {};
   exchange.set_cookie = {};
+  if (exchange.client_side->is_http2()) return {};
   net::Buffer& received = exchange.connection->received;
   received.consume(exchange.request_head_bytes);
   return std::move(received);

@@ -181,7 +181,6 @@ http::H2Settings http2_settings(const config::Model& model) {
   settings.headers_bytes = model.limits.headers_bytes;
   settings.header_count = model.limits.header_count;
   settings.cookie_crumbs = model.http2.cookie_crumbs;
-  settings.extended_connect = false;  // until tunnels can run on a stream
   settings.abuse_window = abuse.window;
   settings.resets = abuse.resets;
   settings.provoked_resets = abuse.provoked_resets;

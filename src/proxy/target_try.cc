@@ -138,6 +138,7 @@ net::Task<bool> send_informational(Exchange& exchange, base::Bytes head) {
 }
 
 bool has_more_to_send(const Exchange& exchange) {
+  if (exchange.upgrade != Upgrade::none) return false;  // what follows is for the tunnel
   return !exchange.request_body().is_finished() || exchange.replay.is_used;
 }
 

@@ -1,9 +1,8 @@
 #include "proxy/tunnel.h"
 
-#include <sys/socket.h>
-
-#include <array>
 #include <utility>
+
+#include "sluice/upstream/h2_channel.h"
 
 namespace sluice::proxy {
 
@@ -12,6 +11,13 @@ using net::Transfer;
 using observe::Reason;
 
 namespace {
+
+// ClientSide and TargetClient tell it in the same words.
+template <typename Side>
+std::unique_ptr<TunnelPeer> peer_of(Side& side) {
+  net::Stream* const stream = side.stream();
+  return stream != nullptr ? make_tunnel_peer(*stream) : make_tunnel_peer(*side.channel());
+}
 
 template <void (Tunnel::*on_expiry)()>
 net::Deadline::Callback call() {
@@ -22,12 +28,10 @@ net::Deadline::Callback call() {
 
 Tunnel::Tunnel(Exchange& exchange)
     : exchange_(exchange),
-      to_target_{.from = *exchange.client_side->stream(),
-                 .to = *exchange.target->stream(),
-                 .our_role = http::WebSocketRole::client},
-      to_client_{.from = *exchange.target->stream(),
-                 .to = *exchange.client_side->stream(),
-                 .our_role = http::WebSocketRole::server},
+      client_(peer_of(*exchange.client_side)),
+      target_(peer_of(*exchange.target)),
+      to_target_{.from = *client_, .to = *target_, .our_role = http::WebSocketRole::client},
+      to_client_{.from = *target_, .to = *client_, .our_role = http::WebSocketRole::server},
       idle_(exchange.worker().loop().deadlines, call<&Tunnel::idle_time_passed>(), this),
       ping_(exchange.worker().loop().deadlines, call<&Tunnel::ping_time_passed>(), this),
       lifetime_(exchange.worker().loop().deadlines, call<&Tunnel::lifetime_passed>(), this),
@@ -77,8 +81,7 @@ net::Task<> Tunnel::pass(TunnelHalf& half) {
     } else if (half.buffer.has_memory() && !half.buffer.is_empty()) {
       const base::Bytes bytes = scan(half);
       if (takes_bytes(half)) {
-        const std::array<base::Bytes, 1> pieces{bytes};
-        const net::IoResult now = half.to.try_write(pieces);
+        const net::IoResult now = half.to.try_write(bytes);
         if (now.status == IoStatus::would_block) co_await write(half, bytes.subspan(now.bytes));
         if (now.status == IoStatus::failed) write_ended(half, Transfer::failed);
       }
@@ -94,9 +97,7 @@ net::Task<> Tunnel::pass(TunnelHalf& half) {
 
 // A peer that does not read is bounded by the same time as one that does not write.
 net::Task<> Tunnel::write(TunnelHalf& half, base::Bytes bytes) {
-  net::Writer writer(half.to, settings().idle_timeout);
-  Transfer sent = writer.start({bytes});
-  if (writer.is_unfinished()) sent = co_await writer.finish();
+  const Transfer sent = co_await half.to.write(bytes, settings().idle_timeout);
   write_ended(half, sent);
 }
 
@@ -144,7 +145,7 @@ void Tunnel::passed(TunnelHalf& half, base::Bytes bytes) {
 
 // False: there is nothing, and nothing is held.
 bool Tunnel::read_some(TunnelHalf& half) {
-  const IoStatus status = net::try_read_into(half.from, half.buffer, net::BufferPool::smallest);
+  const IoStatus status = half.from.try_read_into(half.buffer);
   if (status == IoStatus::would_block) {
     half.buffer.release();
     return false;

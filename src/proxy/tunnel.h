@@ -10,7 +10,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 
+#include "proxy/tunnel_peer.h"
 #include "sluice/http/websocket.h"
 #include "sluice/net/task.h"
 #include "sluice/proxy/exchange.h"
@@ -19,8 +21,8 @@ namespace sluice::proxy {
 
 // One direction.
 struct TunnelHalf {
-  net::Stream& from;
-  net::Stream& to;
+  TunnelPeer& from;
+  TunnelPeer& to;
   http::WebSocketRole our_role;  // towards `to`
   http::WebSocketScanner frames{};
   net::Buffer buffer{};            // memory only while bytes are in flight
@@ -87,6 +89,8 @@ class Tunnel {
   void cut();
 
   Exchange& exchange_;
+  const std::unique_ptr<TunnelPeer> client_;
+  const std::unique_ptr<TunnelPeer> target_;
   TunnelHalf to_target_;
   TunnelHalf to_client_;
   net::Deadline idle_;

@@ -1,6 +1,4 @@
 // When an upgraded connection has to end, and how it is told.
-#include <sys/socket.h>
-
 #include <algorithm>
 
 #include "proxy/tunnel.h"
@@ -166,10 +164,9 @@ void Tunnel::end_now(End why) {
   cut();
 }
 
-// Both coroutines find the sockets shut and end by themselves.
 void Tunnel::cut() {
-  ::shutdown(to_target_.from.fd(), SHUT_RDWR);
-  ::shutdown(to_client_.from.fd(), SHUT_RDWR);
+  target_->cut();
+  client_->cut();
 }
 
 }  // namespace sluice::proxy

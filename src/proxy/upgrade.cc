@@ -1,6 +1,7 @@
 #include "proxy/upgrade.h"
 
 #include <algorithm>
+#include <array>
 
 #include "sluice/base/text.h"
 #include "sluice/http/field.h"
@@ -48,11 +49,35 @@ bool is_key(std::string_view key) {
   });
 }
 
+// A key of ours (RFC 6455 4.1) for the HTTP/1 handshake behind a client's extended CONNECT, which
+// has none (RFC 8441 5): base64 of 16 random bytes, of which the last character holds two bits.
+void make_key(Exchange& exchange) {
+  constexpr std::string_view alphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view last = "AQgw";
+  Random& random = exchange.worker().random();
+  std::array<char, websocket_key_bytes>& key = exchange.websocket_key;
+  for (std::size_t i = 0; i < 21; ++i) key[i] = alphabet[random.next() % alphabet.size()];
+  key[21] = last[random.next() % last.size()];
+  key[22] = key[23] = '=';
+}
+
+Reason judge_connect(Exchange& exchange) {
+  if (!exchange.group_settings->websocket.enabled) return Reason::connect_protocol_unknown;
+  if (only_value(exchange.request.fields, "Sec-WebSocket-Version") != supported_version) {
+    return Reason::websocket_version_not_supported;
+  }
+  make_key(exchange);
+  exchange.upgrade = Upgrade::websocket;
+  return Reason::none;
+}
+
 }  // namespace
 
 Reason judge_upgrade(Exchange& exchange) {
   exchange.upgrade = Upgrade::none;
   const http::RequestHead& request = exchange.request;
+  if (!request.connect_protocol.empty()) return judge_connect(exchange);
   if (!request.wants_upgrade || !exchange.group_settings->websocket.enabled) return Reason::none;
   if (!has_element(request.fields, FieldName::upgrade, "websocket")) return Reason::none;
   if (request.method != http::Method::get) return Reason::websocket_handshake_invalid;
@@ -70,7 +95,10 @@ Reason judge_switch(const Exchange& exchange) {
   // Nobody asked: it answers nothing that was said.
   if (exchange.upgrade == Upgrade::none) return Reason::target_response_malformed;
   const http::Fields& fields = exchange.answer.fields;
-  const std::string_view key = only_value(exchange.request.fields, "Sec-WebSocket-Key");
+  const std::string_view own_key(exchange.websocket_key.data(), exchange.websocket_key.size());
+  const std::string_view key = exchange.request.connect_protocol.empty()
+                                   ? only_value(exchange.request.fields, "Sec-WebSocket-Key")
+                                   : own_key;
   const bool accepts = has_element(fields, FieldName::upgrade, "websocket") &&
                        has_element(fields, FieldName::connection, "upgrade") &&
                        only_value(fields, "Sec-WebSocket-Accept") == net::sec_websocket_accept(key);

@@ -121,6 +121,26 @@ net::Task<Transfer> H2Channel::fill(std::chrono::milliseconds timeout) {
   co_return Transfer::ok;
 }
 
+std::size_t H2Channel::read(base::MutableBytes into) {
+  std::size_t copied = 0;
+  for (const net::Buffer& buffer : buffers_) {
+    const base::Bytes unread = buffer.unread();
+    const std::size_t bytes = std::min(unread.size(), into.size() - copied);
+    if (bytes > 0) std::memcpy(into.data() + copied, unread.data(), bytes);
+    copied += bytes;
+  }
+  taken_ = copied;
+  content_bytes_ += copied;
+  release_taken();
+  return copied;
+}
+
+void H2Channel::reset(http::H2Error error) {
+  if (session() == nullptr || is_closed_) return;
+  session()->reset(*this, error);
+  link_.flush_soon();
+}
+
 bool H2Channel::cancel_reader() {
   const bool waited = reader_.armed();
   reader_.fire(net::Wake::closed);

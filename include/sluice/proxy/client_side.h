@@ -7,6 +7,10 @@
 #include "sluice/net/stream.h"
 #include "sluice/upstream/message.h"
 
+namespace sluice::upstream {
+class H2Channel;
+}
+
 namespace sluice::proxy {
 
 struct Exchange;
@@ -42,8 +46,9 @@ class ClientSide {
   // The body was read by waiting for it: what was known of the client's end is older than that.
   virtual void body_was_read() {}
 
-  // For a tunnel (HTTP/1): the bytes themselves.
+  // For a tunnel: the bytes themselves, over HTTP/1 and over HTTP/2. One of the two is not null.
   [[nodiscard]] virtual net::Stream* stream() { return nullptr; }
+  [[nodiscard]] virtual upstream::H2Channel* channel() { return nullptr; }
 
  protected:
   ClientSide() = default;

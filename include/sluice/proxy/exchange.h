@@ -38,6 +38,8 @@ struct EffectiveTimeouts {
 // asked for (RFC 9110 7.8).
 enum class Upgrade : std::uint8_t { none, websocket };
 
+inline constexpr std::size_t websocket_key_bytes = 24;
+
 struct Hedge;
 
 // The content of a request body as far as it was sent to a target, kept for another try; up to the
@@ -90,7 +92,8 @@ struct Exchange {
   bool body_begun = false;                                  // `request_body` may be asked for
   std::uint64_t body_limit = 0;                             // 0: unlimited
   Upgrade upgrade = Upgrade::none;
-  std::unique_ptr<char[]> kept_head;  // of a tunnel: what `request` points into
+  std::array<char, websocket_key_bytes> websocket_key{};  // of ours, behind an extended CONNECT
+  std::unique_ptr<char[]> kept_head;                      // of a tunnel: what `request` points into
   std::array<char, 32> request_id_storage{};
   std::string_view request_id;
 

@@ -54,6 +54,16 @@ class H2Channel : public http::H2Stream, public Body, public Sender {
 
   // Ends a wait to read.
   bool cancel_reader();
+
+  // --- for a tunnel, instead of the body: bytes as they come
+  [[nodiscard]] std::size_t held_bytes() const { return held_; }
+  [[nodiscard]] std::size_t read(base::MutableBytes into);  // opens the window by as much
+  [[nodiscard]] net::WaitSlot::Awaiter wait_readable() { return reader_.wait(); }
+  void set_write_timeout(std::chrono::milliseconds timeout) { write_timeout_ = timeout; }
+  [[nodiscard]] net::Loop& loop() { return link_.stream().loop(); }
+
+  // Ends the stream from our side.
+  void reset(http::H2Error error);
   // The stream has ended; none in `closed_reason` when in order.
   [[nodiscard]] bool is_closed() const { return is_closed_; }
   [[nodiscard]] observe::Reason closed_reason() const { return closed_reason_; }

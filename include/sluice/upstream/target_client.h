@@ -17,6 +17,7 @@
 
 namespace sluice::upstream {
 
+class H2Channel;
 class Pool;
 
 class TargetClient {
@@ -55,8 +56,9 @@ class TargetClient {
   // closed.
   virtual void finish(Pool& pool, bool request_sent_whole, bool may_keep) = 0;
 
-  // --- after a 101 (HTTP/1)
+  // --- for a tunnel: the bytes themselves; one of the two is not null
   [[nodiscard]] virtual net::Stream* stream() { return nullptr; }
+  [[nodiscard]] virtual H2Channel* channel() { return nullptr; }
   // What came behind its head, which belongs to the new protocol; may be empty. The head's views
   // are invalid afterwards.
   [[nodiscard]] virtual net::Buffer take_upgraded_bytes() { return {}; }
