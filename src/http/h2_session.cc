@@ -35,6 +35,8 @@ void put_goaway(std::vector<char>& out, std::int32_t last_stream_id, std::uint32
 
 }  // namespace
 
+H2Stream::H2Stream() = default;
+
 H2Stream::~H2Stream() {
   if (session_ != nullptr) session_->impl_->abandon(*this);
 }

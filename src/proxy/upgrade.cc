@@ -53,6 +53,8 @@ bool is_key(std::string_view key) {
 Reason judge_upgrade(Exchange& exchange) {
   exchange.upgrade = Upgrade::none;
   const http::RequestHead& request = exchange.request;
+  // No upgrades in HTTP/2 (RFC 9113 8.6), and no extended CONNECT towards targets.
+  if (exchange.group_settings->http2.is_enabled) return Reason::none;
   if (!request.wants_upgrade || !exchange.group_settings->websocket.enabled) return Reason::none;
   if (!has_element(request.fields, FieldName::upgrade, "websocket")) return Reason::none;
   if (request.method != http::Method::get) return Reason::websocket_handshake_invalid;

@@ -123,7 +123,7 @@ std::vector<std::shared_ptr<Pool>> Group::apply(std::shared_ptr<const GroupSetti
     std::shared_ptr<Pool> pool = known.empty()
                                      ? std::make_shared<Pool>(loop_, cells_, member.target)
                                      : std::move(known.mapped());
-    pool->apply(settings->pool, settings->limits.max_connections, settings->tls);
+    pool->apply(settings->pool, settings->limits.max_connections, settings->tls, settings->http2);
     pools_.emplace(member.target.get(), std::move(pool));
     targets_by_id_.emplace(member.target->id(), member.target.get());
   }

@@ -173,7 +173,7 @@ Transfer H2Channel::advance() {
     const Runs runs = std::exchange(runs_, {});
     bytes_written_ += runs.bytes;
     sent_end_ = is_last_ && trailers_out_.empty();
-    has_pieces_out_ = true;
+    has_pieces_out_ = runs.bytes > 0;  // an end alone is out of our hands at once
     is_sound = session()->send_data(*this, {runs.items.data(), runs.count}, sent_end_);
     if (!is_sound) has_pieces_out_ = false;
   } else if (is_sound && !trailers_out_.empty()) {

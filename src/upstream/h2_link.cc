@@ -103,6 +103,8 @@ void H2Link::gather() {
     if (!output_.has_memory()) output_ = stream_.loop().buffers.borrow(output_bytes);
     const std::size_t bytes = session_.send(output_.free_space());
     output_.commit(bytes);
+    // Found out only now: the peer did not read while it broke a rule.
+    if (session_.failure() != Reason::none) end(session_.failure());
     if (output_.free_space().size() >= room_for_a_piece) break;
     if (!flush()) break;
   }

@@ -73,7 +73,7 @@ class H2Fields {
 // they may use the session (submit, reset), but may not destroy it.
 class H2Stream {
  public:
-  H2Stream() = default;
+  H2Stream();
   virtual ~H2Stream();  // detaches: a session that still has the stream resets it with `cancel`
   H2Stream(const H2Stream&) = delete;
   H2Stream& operator=(const H2Stream&) = delete;
