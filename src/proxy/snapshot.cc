@@ -72,12 +72,13 @@ bool is_equal(const target::TargetSet& a, const target::TargetSet& b) {
 
 bool is_equal(const upstream::GroupSettings& a, const upstream::GroupSettings& b) {
   return a.name == b.name && a.algorithm == b.algorithm && a.state == b.state && a.tls == b.tls &&
-         a.http2 == b.http2 && a.in_use == b.in_use && is_equal(*a.targets, *b.targets) &&
-         a.pool == b.pool && a.timeouts == b.timeouts && a.passive_health == b.passive_health &&
-         a.fail_open == b.fail_open && a.retry == b.retry && a.limits == b.limits &&
-         a.hash_key == b.hash_key && a.anomaly_mitigation == b.anomaly_mitigation &&
-         a.stickiness == b.stickiness && a.websocket == b.websocket &&
-         a.deregistration_delay == b.deregistration_delay && a.slow_start == b.slow_start;
+         a.http2 == b.http2 && a.is_grpc == b.is_grpc && a.in_use == b.in_use &&
+         is_equal(*a.targets, *b.targets) && a.pool == b.pool && a.timeouts == b.timeouts &&
+         a.passive_health == b.passive_health && a.fail_open == b.fail_open && a.retry == b.retry &&
+         a.limits == b.limits && a.hash_key == b.hash_key &&
+         a.anomaly_mitigation == b.anomaly_mitigation && a.stickiness == b.stickiness &&
+         a.websocket == b.websocket && a.deregistration_delay == b.deregistration_delay &&
+         a.slow_start == b.slow_start;
 }
 
 upstream::Http2Settings http2_towards(const config::TargetGroup& group,
@@ -101,6 +102,7 @@ std::shared_ptr<const upstream::GroupSettings> build_group(
   settings->state = registry.group(group.name);
   settings->in_use = in_use;
   settings->http2 = http2_towards(group, model);
+  settings->is_grpc = group.protocol_version == config::ProtocolVersion::grpc;
   settings->pool = group.pool;
   settings->timeouts = group.timeouts;
   settings->passive_health = group.passive_health;

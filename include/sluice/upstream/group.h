@@ -35,6 +35,7 @@ struct GroupSettings {
   std::shared_ptr<target::GroupState> state;  // live, shared by all workers; never null
   std::shared_ptr<const target::TargetSet> targets;
   std::shared_ptr<const net::ClientTlsContext> tls;  // null: plain HTTP
+  bool is_grpc = false;                              // with http2: checked as gRPC unless told else
   Http2Settings http2;                               // towards targets
   bool in_use = true;                                // some rule forwards to it
   config::TargetPool pool;
