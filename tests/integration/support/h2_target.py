@@ -11,8 +11,7 @@ import h2.settings
 
 
 class H2Target:
-    """`answer(connection, request)` is called with each whole request, in its connection's thread.
-    Answers may be given later, from another thread too."""
+    """`answer(connection, request)` is called with each whole request, in a thread of its own."""
 
     def __init__(self, answer, max_concurrent_streams=None):
         self._answer = answer
@@ -85,7 +84,7 @@ class H2Connection:
                     self._flush()
                     self._window_opened.notify_all()
                 for request in whole:
-                    answer(self, request)
+                    threading.Thread(target=answer, args=(self, request), daemon=True).start()
         except (OSError, h2.exceptions.ProtocolError):
             pass
         self.is_over.set()
