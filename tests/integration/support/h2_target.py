@@ -64,13 +64,15 @@ class H2Connection:
         self._window_opened = threading.Condition(self._lock)
         self._open = {}
         self.requests = 0
+        self.failure = None
         self.resets = []
         self.pings = 0
         self.is_over = threading.Event()
         self._http2 = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=False, header_encoding=None))
         if limit is not None:
-            self._http2.local_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = limit
+            self._http2.local_settings = h2.settings.Settings(client=False, initial_values={
+                h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: limit})
 
     def serve(self, answer):
         with self._lock:
@@ -85,8 +87,9 @@ class H2Connection:
                     self._window_opened.notify_all()
                 for request in whole:
                     threading.Thread(target=answer, args=(self, request), daemon=True).start()
-        except (OSError, h2.exceptions.ProtocolError):
-            pass
+        except (OSError, h2.exceptions.ProtocolError) as failure:
+            self.failure = failure
+            self.cut()
         self.is_over.set()
         with self._lock:
             self._window_opened.notify_all()
