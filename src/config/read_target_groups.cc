@@ -6,12 +6,15 @@
 namespace sluice::config {
 namespace {
 
-void read_protocol_version(const std::optional<Node>& node, Problems& problems) {
-  if (!node) return;
-  const auto index = node->as_choice({"http1", "http2", "grpc"}, problems);
-  if (index && *index > 0) {
-    node->error("http2 and grpc are not supported by this version; use http1", problems);
+void read_http2(const Node& node, TargetGroup& group, Problems& problems) {
+  if (group.protocol_version == ProtocolVersion::http1) {
+    node.error("only with protocol_version: http2 or grpc", problems);
   }
+  constexpr std::chrono::hours longest(24);
+  Section section(node, problems);
+  section.number("max_concurrent_streams", {1, 10'000}, group.http2.max_concurrent_streams);
+  section.duration("ping_interval", {Milliseconds(0), longest}, group.http2.ping_interval);
+  section.duration("ping_timeout", {Milliseconds(1), longest}, group.http2.ping_timeout);
 }
 
 // `host:port` or { address: host:port, weight: 1 }
@@ -164,7 +167,8 @@ TargetGroup read_target_group(const Node& node, Unique& names, Problems& problem
     if (!group.name.empty()) names.add(group.name, *given, problems);
   }
   section.choice("protocol", {"http", "https"}, group.https);
-  read_protocol_version(section.get("protocol_version"), problems);
+  section.choice("protocol_version", {"http1", "http2", "grpc"}, group.protocol_version);
+  if (const auto http2 = section.section("http2")) read_http2(*http2, group, problems);
   if (const auto algorithm = section.get("algorithm")) {
     group.algorithm_position = algorithm->position();
     if (auto text = name(*algorithm, problems)) group.algorithm = std::move(*text);
@@ -177,6 +181,13 @@ TargetGroup read_target_group(const Node& node, Unique& names, Problems& problem
   if (const auto tls = section.section("tls")) read_tls(*tls, group, problems);
   check_names_to_verify(group, node, problems);
   section.choice("proxy_protocol", {"off", "v1", "v2"}, group.proxy_protocol);
+  if (group.proxy_protocol != ProxyHeaderVersion::off &&
+      group.protocol_version != ProtocolVersion::http1) {
+    // Its connections are shared by many clients, and a header names one.
+    section.get("proxy_protocol")
+        ->error("only with protocol_version: http1; HTTP/2 connections are shared by clients",
+                problems);
+  }
   if (const auto pool = section.section("pool")) read_pool(*pool, group.pool, problems);
   if (const auto timeouts = section.section("timeouts")) {
     read_timeout_overrides(*timeouts, group.timeouts, problems);

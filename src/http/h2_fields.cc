@@ -51,6 +51,8 @@ void H2Fields::append(std::string_view name, std::string_view value) {
   }
   spans_.push_back(
       {static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(value.size())});
+  constexpr std::size_t bytes_of_a_field = 32;  // RFC 9113 6.5.2
+  list_bytes_ += name.size() + value.size() + bytes_of_a_field;
 }
 
 void H2Fields::complete() {

@@ -124,7 +124,6 @@ void H2Session::Impl::on_headers(const nghttp2_frame& frame) {
   H2Stream* const stream = find_live(id);
   if (stream == nullptr) return;
   fields_.complete();
-  fields_.list_bytes_ = block_bytes_;
   const bool ends = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (stream->has_head_) {  // trailers: nghttp2 has seen to it that they end the stream
     if (defect_ == Reason::none) {

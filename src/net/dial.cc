@@ -37,7 +37,12 @@ int pending_error(int fd) {
 }  // namespace
 
 bool Dialing::cancel() {
+  if (slot_ != nullptr && slot_->armed()) {
+    slot_->fire(Wake::closed);
+    return true;
+  }
   if (stream_ == nullptr) return false;
+  was_cancelled_ = true;
   return stream_->cancel_writer() || stream_->cancel_reader();
 }
 

@@ -76,6 +76,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::target_response_too_large, "target_response_too_large", 502, Side::target},
     {Reason::target_too_many_informational, "target_too_many_informational", 502, Side::target},
     {Reason::target_response_timeout, "target_response_timeout", 504, Side::target},
+    {Reason::target_ping_timeout, "target_ping_timeout", 504, Side::target},
     {Reason::target_try_timeout, "target_try_timeout", 504, Side::target},
     {Reason::target_queue_full, "target_queue_full", 503, Side::self},
     {Reason::target_queue_timeout, "target_queue_timeout", 503, Side::self},

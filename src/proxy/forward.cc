@@ -18,6 +18,9 @@ namespace {
 
 using observe::Reason;
 
+// Of one try, at connections that end behind a GOAWAY each; one is enough for other causes.
+constexpr int afresh_max = 8;
+
 // A kept connection had died of old age: once more, on a new one.
 net::Task<Reason> try_afresh(Exchange& exchange, Reason reason) {
   exchange.group->count_retry(observe::text(reason));
@@ -83,7 +86,11 @@ net::Task<Reason> obtain_answer(Exchange& exchange, const StickySession& session
   while (reason == Reason::none) {
     begin_hedge(exchange, session);
     reason = co_await try_target(exchange, false);
-    if (died_of_old_age(exchange, reason)) reason = co_await try_afresh(exchange, reason);
+    for (int afresh = 0; afresh < afresh_max && died_of_old_age(exchange, reason); ++afresh) {
+      const bool was_unprocessed = exchange.target->was_unprocessed();
+      reason = co_await try_afresh(exchange, reason);
+      if (!was_unprocessed) break;
+    }
     if (exchange.hedge != nullptr) reason = co_await settle_hedge(exchange, reason);
     if (reason == Reason::target_queue_full) {
       reason = co_await choose_again(exchange, session);

@@ -42,10 +42,10 @@ net::Task<Reason> connect_hedge(Exchange& exchange, Hedge& hedge) {
     if (!is_over(hedge)) report_connection_error(exchange, pool.target(), connected);
     co_return connected.reason;
   }
-  begin_client(exchange, std::move(connected.connection), hedge.target);
   hedge.reused_connection = connected.reused;
   hedge.connect_began_at = connected.reused ? base::Steady::now() : connected.began;
   hedge.connected_at = connected.reused ? hedge.connect_began_at : connected.done;
+  begin_client(exchange, std::move(connected), hedge.target);
   co_return Reason::none;
 }
 

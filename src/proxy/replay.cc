@@ -44,8 +44,10 @@ void keep(Exchange& exchange, base::Bytes run) {
 
 void begin_replay(Exchange& exchange) {
   const config::Retry& retry = exchange.group_settings->retry;
+  // HTTP/2 targets may say that they did nothing with a request, whatever its method.
   const bool may_be_repeated =
-      retry.attempts > 0 && retry.body_buffer > 0 && http::is_idempotent(exchange.request.method);
+      retry.attempts > 0 && retry.body_buffer > 0 &&
+      (exchange.target->is_http2() || http::is_idempotent(exchange.request.method));
   const bool may_fit = exchange.request.framing != http::Framing::length ||
                        exchange.request.content_length <= retry.body_buffer;
   forget(exchange.replay);

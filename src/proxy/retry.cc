@@ -21,6 +21,11 @@ bool was_dead(const upstream::ClientSlot& client, Reason reason) {
          client->connection_was_used() && client->received_nothing();
 }
 
+// Nothing was done with it, so its method does not matter.
+bool was_turned_away(const upstream::ClientSlot& client, Reason reason) {
+  return reason == Reason::target_closed_early && client.has_value() && client->was_unprocessed();
+}
+
 // What is too large or too many for our limits is no failure: it would be so elsewhere, too.
 Failure failure_of(bool was_sent, Reason reason) {
   switch (reason) {
@@ -31,6 +36,7 @@ Failure failure_of(bool was_sent, Reason reason) {
     case Reason::target_tls_timeout: return Failure::connect;
     case Reason::target_closed_early: return Failure::reset;
     case Reason::target_try_timeout: return was_sent ? Failure::timeout : Failure::connect;
+    case Reason::target_ping_timeout:
     case Reason::target_response_timeout: return Failure::timeout;
     case Reason::target_response_malformed:
     case Reason::target_upgrade_invalid: return Failure::malformed;
@@ -57,7 +63,10 @@ std::optional<target::Outcome> outcome_of(const Exchange& exchange,
   if (reason == Reason::none) {
     return status >= 500 ? target::Outcome::server_error : target::Outcome::success;
   }
-  if (end_of_all_tries(exchange) != Reason::none || was_dead(client, reason)) return std::nullopt;
+  if (end_of_all_tries(exchange) != Reason::none || was_dead(client, reason) ||
+      was_turned_away(client, reason)) {
+    return std::nullopt;
+  }
   switch (failure_of(client.has_value(), reason)) {
     case Failure::none: break;
     case Failure::connect:
@@ -88,9 +97,10 @@ void report_try(Exchange& exchange, Reason reason) {
 
 bool died_of_old_age(const Exchange& exchange, Reason reason) {
   const bool hedge_has_won = exchange.hedge != nullptr && exchange.hedge->has_won;
-  return was_dead(exchange.target, reason) && !hedge_has_won &&
-         http::is_idempotent(exchange.request.method) && !exchange.client_left &&
-         can_rewind(exchange);
+  const bool may_repeat =
+      (was_dead(exchange.target, reason) && http::is_idempotent(exchange.request.method)) ||
+      was_turned_away(exchange.target, reason);
+  return may_repeat && !hedge_has_won && !exchange.client_left && can_rewind(exchange);
 }
 
 bool may_try_again(const Exchange& exchange, Reason reason) {
@@ -105,7 +115,9 @@ bool may_try_again(const Exchange& exchange, Reason reason) {
       reason == Reason::none &&
       std::ranges::find(retry.statuses, exchange.answer.status) != retry.statuses.end();
   if (!by_status && !is_retried(retry, failure)) return false;
-  if (failure == Failure::connect) return can_rewind(exchange);
+  if (failure == Failure::connect || was_turned_away(exchange.target, reason)) {
+    return can_rewind(exchange);
+  }
   return http::is_idempotent(exchange.request.method) && can_rewind(exchange);
 }
 

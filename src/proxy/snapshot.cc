@@ -74,26 +74,38 @@ bool is_equal(const target::TargetSet& a, const target::TargetSet& b) {
 
 bool is_equal(const upstream::GroupSettings& a, const upstream::GroupSettings& b) {
   return a.name == b.name && a.algorithm == b.algorithm && a.state == b.state && a.tls == b.tls &&
-         a.proxy_protocol == b.proxy_protocol && a.in_use == b.in_use &&
-         is_equal(*a.targets, *b.targets) && a.pool == b.pool && a.timeouts == b.timeouts &&
-         a.passive_health == b.passive_health && a.fail_open == b.fail_open && a.retry == b.retry &&
-         a.limits == b.limits && a.hash_key == b.hash_key &&
-         a.anomaly_mitigation == b.anomaly_mitigation && a.stickiness == b.stickiness &&
-         a.websocket == b.websocket && a.deregistration_delay == b.deregistration_delay &&
-         a.slow_start == b.slow_start;
+         a.proxy_protocol == b.proxy_protocol && a.http2 == b.http2 && a.is_grpc == b.is_grpc &&
+         a.in_use == b.in_use && is_equal(*a.targets, *b.targets) && a.pool == b.pool &&
+         a.timeouts == b.timeouts && a.passive_health == b.passive_health &&
+         a.fail_open == b.fail_open && a.retry == b.retry && a.limits == b.limits &&
+         a.hash_key == b.hash_key && a.anomaly_mitigation == b.anomaly_mitigation &&
+         a.stickiness == b.stickiness && a.websocket == b.websocket &&
+         a.deregistration_delay == b.deregistration_delay && a.slow_start == b.slow_start;
 }
 
-std::shared_ptr<const upstream::GroupSettings> build_group(const config::TargetGroup& group,
-                                                           std::size_t index, bool in_use,
-                                                           const Snapshot* former,
-                                                           target::Registry& registry,
-                                                           config::Problems& problems) {
+upstream::Http2Settings http2_towards(const config::TargetGroup& group,
+                                      const config::Model& model) {
+  if (group.protocol_version == config::ProtocolVersion::http1) return {};
+  return {.is_enabled = true,
+          .max_concurrent_streams = group.http2.max_concurrent_streams,
+          .ping_interval = group.http2.ping_interval,
+          .ping_timeout = group.http2.ping_timeout,
+          .headers_bytes = model.limits.response_headers_bytes,
+          .header_count = model.limits.header_count,
+          .write_timeout = group.timeouts.target_idle.value_or(model.timeouts.target_idle)};
+}
+
+std::shared_ptr<const upstream::GroupSettings> build_group(
+    const config::TargetGroup& group, const config::Model& model, std::size_t index, bool in_use,
+    const Snapshot* former, target::Registry& registry, config::Problems& problems) {
   auto settings = std::make_shared<upstream::GroupSettings>();
   settings->name = group.name;
   settings->algorithm = group.algorithm;
   settings->state = registry.group(group.name);
   settings->in_use = in_use;
   settings->proxy_protocol = group.proxy_protocol;
+  settings->http2 = http2_towards(group, model);
+  settings->is_grpc = group.protocol_version == config::ProtocolVersion::grpc;
   settings->pool = group.pool;
   settings->timeouts = group.timeouts;
   settings->passive_health = group.passive_health;
@@ -240,7 +252,7 @@ std::shared_ptr<const Snapshot> build_snapshot(config::Model model, const Snapsh
   const std::vector<bool> in_use = groups_in_use(*snapshot, groups.names().size());
   for (std::size_t i = 0; i < model.target_groups.size(); ++i) {
     snapshot->groups.push_back(
-        build_group(model.target_groups[i], i, in_use[i], former, targets, problems));
+        build_group(model.target_groups[i], model, i, in_use[i], former, targets, problems));
   }
   // One that nobody configured lives as long as the process.
   const bool same_keys = former != nullptr && former->model.cookie_keys == model.cookie_keys;

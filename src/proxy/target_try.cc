@@ -36,13 +36,23 @@ Reason reason_of(net::DialError error) {
   return Reason::internal_error;
 }
 
+bool take_kept(upstream::Pool& pool, Connected& connected) {
+  if (pool.is_http2()) {
+    connected.stream = pool.http2().take();
+  } else {
+    connected.connection = pool.take_idle();
+  }
+  connected.reused = connected.connection != nullptr || connected.stream.is_held();
+  return connected.reused;
+}
+
 // The usual way to a connection: nothing to wait for. Choosing a kept one is our own time: part of
 // what lies between the request's head and its dispatch.
 bool take_kept_connection(Exchange& exchange) {
-  std::unique_ptr<upstream::Connection> connection = exchange.pool->take_idle();
-  if (connection == nullptr) return false;
+  Connected connected;
+  if (!take_kept(*exchange.pool, connected)) return false;
   exchange.reused_connection = true;
-  begin_client(exchange, std::move(connection), exchange.target);
+  begin_client(exchange, std::move(connected), exchange.target);
   exchange.connect_began_at = exchange.connected_at = exchange.head_complete_at;
   return true;
 }
@@ -63,9 +73,10 @@ net::Task<Reason> connect_try(Exchange& exchange) {
     report_connection_error(exchange, exchange.pool->target(), connected);
     co_return connected.reason;
   }
-  begin_client(exchange, std::move(connected.connection), exchange.target);
+  exchange.reused_connection = connected.reused;
   exchange.connect_began_at = connected.began;
   exchange.connected_at = connected.done;
+  begin_client(exchange, std::move(connected), exchange.target);
   co_return Reason::none;
 }
 
@@ -226,26 +237,37 @@ Reason client_write_failure(Transfer transfer) {
 net::Task<Connected> connect(Exchange& exchange, upstream::Pool& pool, net::Dialing& dialing,
                              bool fresh_only) {
   Connected connected;
-  if (!fresh_only) connected.connection = pool.take_idle();
-  connected.reused = connected.connection != nullptr;
-  if (!connected.reused) {
-    connected.began = base::Steady::now();
+  if (!fresh_only && take_kept(pool, connected)) co_return connected;
+  connected.began = base::Steady::now();
+  if (pool.is_http2()) {
+    // Of those that were open at the last try, any may have died with it.
+    const base::SteadyTime since = fresh_only ? exchange.request_sent_at : base::SteadyTime{};
+    upstream::LeasedStream leased = co_await pool.http2().connect(
+        since, exchange.timeouts.connect, exchange.model().timeouts.tls_handshake, dialing);
+    connected.at_limit = leased.at_limit;
+    connected.reason = reason_of(leased.error);
+    connected.error_text = std::move(leased.error_text);
+    connected.stream = std::move(leased.lease);
+  } else {
     upstream::Leased leased = co_await pool.connect(
         exchange.timeouts.connect, exchange.model().timeouts.tls_handshake, dialing,
         proxy_header_of(*exchange.connection, pool.proxy_protocol()));
     connected.at_limit = leased.at_limit;
     connected.reason = reason_of(leased.error);
     connected.error_text = std::move(leased.error_text);
-    if (leased.connection == nullptr) co_return connected;
     connected.connection = std::move(leased.connection);
-    connected.done = base::Steady::now();
-    exchange.group->cells().connect_time.record(connected.done - connected.began);
   }
+  if (connected.connection == nullptr && !connected.stream.is_held()) co_return connected;
+  connected.done = base::Steady::now();
+  exchange.group->cells().connect_time.record(connected.done - connected.began);
   co_return connected;
 }
 
-void begin_client(const Exchange& exchange, std::unique_ptr<upstream::Connection> connection,
-                  upstream::ClientSlot& client) {
+void begin_client(const Exchange& exchange, Connected connected, upstream::ClientSlot& client) {
+  if (connected.stream.is_held()) {
+    return client.emplace<upstream::H2Client>(std::move(connected.stream),
+                                              exchange.timeouts.target_idle);
+  }
   const config::Limits& limits = exchange.model().limits;
   const http::HeadLimits head_limits{.first_line_bytes = limits.response_headers_bytes,
                                      .field_bytes = limits.response_headers_bytes,
@@ -253,7 +275,7 @@ void begin_client(const Exchange& exchange, std::unique_ptr<upstream::Connection
                                      .field_count = limits.header_count};
   const http::BodyLimits body_limits{.chunk_extension_bytes = limits.chunk_extension_bytes,
                                      .trailer_bytes = limits.trailer_bytes};
-  client.emplace<upstream::H1Client>(std::move(connection), head_limits, body_limits,
+  client.emplace<upstream::H1Client>(std::move(connected.connection), head_limits, body_limits,
                                      exchange.timeouts.target_idle);
 }
 

@@ -20,6 +20,7 @@ namespace sluice::proxy {
 // An open connection to a target; shared with hedges.
 struct Connected {
   std::unique_ptr<upstream::Connection> connection;
+  upstream::H2Lease stream;  // instead, where the target speaks HTTP/2
   observe::Reason reason = observe::Reason::none;
   std::string error_text;  // with a reason; for the log
   bool at_limit = false;   // the target had no room after all
@@ -30,8 +31,7 @@ struct Connected {
 [[nodiscard]] net::Task<Connected> connect(Exchange& exchange, upstream::Pool& pool,
                                            net::Dialing& dialing, bool fresh_only);
 // An exchange on that connection, with the limits that hold for this one.
-void begin_client(const Exchange& exchange, std::unique_ptr<upstream::Connection> connection,
-                  upstream::ClientSlot& client);
+void begin_client(const Exchange& exchange, Connected connected, upstream::ClientSlot& client);
 
 // Counts why there is no connection; not for one that was given up before its time.
 void report_connection_error(Exchange& exchange, const target::Target& target,

@@ -77,7 +77,12 @@ Reason judge_connect(Exchange& exchange) {
 Reason judge_upgrade(Exchange& exchange) {
   exchange.upgrade = Upgrade::none;
   const http::RequestHead& request = exchange.request;
-  if (!request.connect_protocol.empty()) return judge_connect(exchange);
+  const bool is_to_http2 = exchange.group_settings->http2.is_enabled;
+  if (!request.connect_protocol.empty()) {
+    return is_to_http2 ? Reason::connect_protocol_unknown : judge_connect(exchange);
+  }
+  // No upgrades in HTTP/2 (RFC 9113 8.6), and no extended CONNECT towards targets yet.
+  if (is_to_http2) return Reason::none;
   if (!request.wants_upgrade || !exchange.group_settings->websocket.enabled) return Reason::none;
   if (!has_element(request.fields, FieldName::upgrade, "websocket")) return Reason::none;
   if (request.method != http::Method::get) return Reason::websocket_handshake_invalid;

@@ -126,7 +126,7 @@ std::vector<std::shared_ptr<Pool>> Group::apply(std::shared_ptr<const GroupSetti
                                      ? std::make_shared<Pool>(loop_, cells_, member.target)
                                      : std::move(known.mapped());
     pool->apply(settings->pool, settings->limits.max_connections, settings->tls,
-                settings->proxy_protocol);
+                settings->proxy_protocol, settings->http2);
     pools_.emplace(member.target.get(), std::move(pool));
     targets_by_id_.emplace(member.target->id(), member.target.get());
   }

@@ -268,9 +268,9 @@ def test_mistakes_are_refused_and_the_old_checks_go_on(start_sluice, two):
     (one, other), targets = two
     proxy = start_sluice(checked(*targets))
     wait_until_in(proxy, one, other)
-    proxy.reload(checked(*targets, health_check={**QUICK, "protocol": "grpc", "timeout": "2s",
+    proxy.reload(checked(*targets, health_check={**QUICK, "protocol": "http", "timeout": "2s",
                                                  "body_match": "("}), result="failure")
-    log = proxy.wait_for_error_log("needs HTTP/2 towards targets")
+    log = proxy.wait_for_error_log("must be a regular expression")
     assert "timeout over interval" in log
     wait_for_more_checks(one)
 

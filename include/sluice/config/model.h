@@ -232,6 +232,19 @@ struct TargetPool {
   bool operator==(const TargetPool&) const = default;
 };
 
+// What is spoken with targets; grpc is HTTP/2 with another health check.
+enum class ProtocolVersion : std::uint8_t { http1, http2, grpc };
+
+// HTTP/2 towards targets.
+struct TargetHttp2 {
+  std::uint32_t max_concurrent_streams =
+      128;                             // of one connection, 1..10000; a target may allow fewer
+  Milliseconds ping_interval{30'000};  // of silence while requests are under way; 0: no PING
+  Milliseconds ping_timeout{10'000};   // for its answer
+
+  bool operator==(const TargetHttp2&) const = default;
+};
+
 // When a failed try is repeated on another target. Never after a part of the answer has gone out.
 struct Retry {
   std::uint32_t attempts = 2;   // tries after the first, 0..10; 0: none
@@ -336,6 +349,8 @@ enum class ProxyHeaderVersion : std::uint8_t { off, v1, v2 };
 struct TargetGroup {
   std::string name;
   bool https = false;
+  ProtocolVersion protocol_version = ProtocolVersion::http1;
+  TargetHttp2 http2;
   std::string algorithm = "round_robin";  // not checked here
   Position algorithm_position;            // of the key's value; of the group when absent
   std::vector<Target> targets;

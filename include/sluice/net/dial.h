@@ -36,10 +36,19 @@ class Dialing {
   // True when something waited; it has gone on when this returns.
   bool cancel();
   // While something waits on `stream`; null: nothing does.
-  void waits_on(Stream* stream) { stream_ = stream; }
+  void waits_on(Stream* stream) {
+    stream_ = stream;
+    if (stream != nullptr) was_cancelled_ = false;
+  }
+  // The same for what waits until somebody else has dialled.
+  void waits_in(WaitSlot* slot) { slot_ = slot; }
+  // The last wait on a stream was ended by `cancel`.
+  [[nodiscard]] bool was_cancelled() const { return was_cancelled_; }
 
  private:
   Stream* stream_ = nullptr;
+  WaitSlot* slot_ = nullptr;
+  bool was_cancelled_ = false;
 };
 
 [[nodiscard]] Task<Dialed> dial(Loop& loop, Endpoint endpoint, std::chrono::milliseconds timeout,

@@ -74,6 +74,7 @@ enum class Reason : std::uint8_t {
   target_response_too_large,      // 502: its head
   target_too_many_informational,  // 502
   target_response_timeout,        // 504
+  target_ping_timeout,     // 504: an HTTP/2 connection fell silent, and PING was not answered
   target_try_timeout,      // 504: the last try gave no head of an answer in time; timeouts.per_try
   target_queue_full,       // 503: every target is at its limit, and so many requests wait already;
                            // limits.queue of the group

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "sluice/upstream/h1_client.h"
+#include "sluice/upstream/h2_client.h"
 #include "sluice/upstream/target_client.h"
 
 namespace sluice::upstream {
@@ -16,6 +17,7 @@ class ClientSlot {
   ClientSlot& operator=(ClientSlot&& other) noexcept {
     reset();
     if (auto* const h1 = std::get_if<H1Client>(&other.client_)) emplace<H1Client>(std::move(*h1));
+    if (auto* const h2 = std::get_if<H2Client>(&other.client_)) emplace<H2Client>(std::move(*h2));
     other.reset();
     return *this;
   }
@@ -33,7 +35,7 @@ class ClientSlot {
   [[nodiscard]] TargetClient* operator->() const { return current_; }
 
  private:
-  std::variant<std::monostate, H1Client> client_;
+  std::variant<std::monostate, H1Client, H2Client> client_;
   TargetClient* current_ = nullptr;
 };
 

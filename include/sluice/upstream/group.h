@@ -36,7 +36,9 @@ struct GroupSettings {
   std::shared_ptr<const target::TargetSet> targets;
   std::shared_ptr<const net::ClientTlsContext> tls;  // null: plain HTTP
   config::ProxyHeaderVersion proxy_protocol = config::ProxyHeaderVersion::off;
-  bool in_use = true;  // some rule forwards to it
+  bool is_grpc = false;  // with http2: checked as gRPC unless told else
+  Http2Settings http2;   // towards targets
+  bool in_use = true;    // some rule forwards to it
   config::TargetPool pool;
   config::TimeoutOverrides timeouts;
   config::PassiveHealth passive_health;

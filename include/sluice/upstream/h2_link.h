@@ -30,6 +30,7 @@ class H2Link {
   H2Link& operator=(const H2Link&) = delete;
 
   [[nodiscard]] http::H2Session& session() { return session_; }
+  [[nodiscard]] const http::H2Session& session() const { return session_; }
   [[nodiscard]] net::Stream& stream() { return stream_; }
 
   // To the end of the connection, for which every stream has been told the reason then: none when

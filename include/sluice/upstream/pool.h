@@ -3,7 +3,7 @@
 // Last in, first out: a small load keeps few connections warm and lets the rest expire. An idle
 // connection is watched; when the target closes it, or sends bytes nobody asked for (T7), it goes
 // at once. A connection is given back only when both messages ended cleanly; otherwise its lease
-// closes it. One thread.
+// closes it. Connections of HTTP/2 are shared instead: see H2Pool. One thread.
 #pragma once
 
 #include <chrono>
@@ -17,25 +17,13 @@
 #include "sluice/net/stream.h"
 #include "sluice/net/tls_session_cache.h"
 #include "sluice/target/target.h"
+#include "sluice/upstream/connection_count.h"
+#include "sluice/upstream/h2_pool.h"
 
 namespace sluice::upstream {
 
 struct GroupCells;
 class Pool;
-
-// One of the connections that a target has, over all workers, from its dial to its end.
-class ConnectionCount {
- public:
-  // `max`: of the target, 0: unlimited. Not `is_counted` when that many are open.
-  ConnectionCount(std::shared_ptr<target::Target> target, std::uint32_t max);
-  ~ConnectionCount();
-  ConnectionCount(ConnectionCount&&) noexcept = default;
-  ConnectionCount& operator=(ConnectionCount&&) = delete;
-  [[nodiscard]] bool is_counted() const { return target_ != nullptr; }
-
- private:
-  std::shared_ptr<target::Target> target_;
-};
 
 // An open connection to a target.
 class Connection {
@@ -81,9 +69,14 @@ class Pool {
   // `max_connections`: of the target over all workers; 0: unlimited.
   void apply(const config::TargetPool& settings, std::uint32_t max_connections,
              std::shared_ptr<const net::ClientTlsContext> tls,
-             config::ProxyHeaderVersion proxy_protocol = config::ProxyHeaderVersion::off);
+             config::ProxyHeaderVersion proxy_protocol = config::ProxyHeaderVersion::off,
+             const Http2Settings& http2 = {});
 
   [[nodiscard]] target::Target& target() { return *target_; }
+
+  // HTTP/2: streams are taken from `http2`, and no connection from here.
+  [[nodiscard]] bool is_http2() const { return http2_.is_enabled(); }
+  [[nodiscard]] H2Pool& http2() { return http2_; }
 
   // An idle connection, or null: then `connect`.
   [[nodiscard]] std::unique_ptr<Connection> take_idle();
@@ -110,6 +103,14 @@ class Pool {
 
  private:
   friend class Connection;
+  friend class H2Pool;
+  [[nodiscard]] const config::TargetPool& settings() const { return settings_; }
+  [[nodiscard]] const std::shared_ptr<const net::ClientTlsContext>& tls() const { return tls_; }
+  [[nodiscard]] ConnectionCount count_connection() const { return {target_, max_connections_}; }
+  // Dials, and shakes hands where the group has TLS.
+  [[nodiscard]] net::Task<net::Dialed> open(std::chrono::milliseconds connect_timeout,
+                                            std::chrono::milliseconds handshake_timeout,
+                                            net::Dialing& dialing, std::string proxy_header = {});
   void discard(Connection& connection);
 
   net::Loop& loop_;
@@ -122,6 +123,7 @@ class Pool {
   net::TlsSessionCache tls_sessions_;              // of `tls_`
   std::vector<std::unique_ptr<Connection>> idle_;  // last used last
   bool retired_ = false;
+  H2Pool http2_;
 };
 
 }  // namespace sluice::upstream

@@ -15,7 +15,7 @@ constexpr std::array checks{
     Kind{"http", http_keys, make_http},
     Kind{"https", http_keys, make_https},
     Kind{"tcp", {}, make_tcp},
-    Kind{"grpc", http_keys, make_grpc},
+    Kind{"grpc", grpc_keys, make_grpc},
 };
 
 // Of a target as configured: `host:port`, `[v6]:port`, `unix:/path`.

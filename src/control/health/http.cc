@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "control/health/finding.h"
+#include "control/health/h2_exchange.h"
 #include "control/health/http_settings.h"
 #include "control/health/makers.h"
 #include "control/health/proxy_header.h"
@@ -33,22 +34,6 @@ constexpr http::HeadLimits head_limits{.first_line_bytes = 16 * 1024,
                                        .fields_bytes = head_bytes_max,
                                        .field_count = 200};
 constexpr http::BodyLimits body_limits{.chunk_extension_bytes = 1024, .trailer_bytes = 8 * 1024};
-
-// The one deadline of a check.
-class TimeLeft {
- public:
-  TimeLeft(const net::Loop& loop, Milliseconds timeout)
-      : loop_(loop), until_(loop.clock.now() + timeout) {}
-  // Never zero, which would be no deadline: what is over expires with the next tick.
-  [[nodiscard]] Milliseconds operator()() const {
-    const auto left = std::chrono::ceil<Milliseconds>(until_ - loop_.clock.now());
-    return std::max(left, Milliseconds(1));
-  }
-
- private:
-  const net::Loop& loop_;
-  base::SteadyTime until_;
-};
 
 Finding malformed(std::string detail) {
   return {StateReason::response_malformed, std::move(detail)};
@@ -85,10 +70,11 @@ class Http final : public Check {
  public:
   // `tls`: null for http.
   Http(HttpSettings settings, std::shared_ptr<const net::ClientTlsContext> tls,
-       config::ProxyHeaderVersion proxy_protocol)
+       config::ProxyHeaderVersion proxy_protocol, bool is_http2)
       : settings_(std::move(settings)),
         tls_(std::move(tls)),
-        proxy_header_(own_proxy_header(proxy_protocol)) {}
+        proxy_header_(own_proxy_header(proxy_protocol)),
+        is_http2_(is_http2) {}
 
   net::Task<Finding> probe(net::Loop& loop, Subject subject, Milliseconds timeout) const override;
 
@@ -100,6 +86,7 @@ class Http final : public Check {
   };
 
   [[nodiscard]] std::string request_to(const Subject& subject) const;
+  net::Task<Finding> probe_http2(net::Loop& loop, Subject subject, Milliseconds timeout) const;
   net::Task<Finding> ask(net::Stream& stream, Subject subject, TimeLeft left) const;
   net::Task<Finding> read_head(net::Stream& stream, Answer& answer) const;
   net::Task<Finding> match_body(net::Stream& stream, Answer& answer, TimeLeft left) const;
@@ -107,10 +94,15 @@ class Http final : public Check {
   const HttpSettings settings_;
   const std::shared_ptr<const net::ClientTlsContext> tls_;
   const std::string proxy_header_;  // sent first; empty: none
+  const bool is_http2_;
 };
 
 net::Task<Finding> Http::probe(net::Loop& loop, Subject subject, Milliseconds timeout) const {
   const TimeLeft left(loop, timeout);
+  if (is_http2_) {
+    Finding finding = co_await probe_http2(loop, std::move(subject), timeout);
+    co_return finding;
+  }
   net::Dialed dialed = co_await net::dial(loop, subject.endpoint, timeout);
   if (dialed.stream == nullptr) co_return finding_of(dialed.error, std::move(dialed.error_text));
   if (!send_proxy_header(*dialed.stream, proxy_header_)) {
@@ -129,16 +121,33 @@ net::Task<Finding> Http::probe(net::Loop& loop, Subject subject, Milliseconds ti
   co_return finding;
 }
 
-// As ALB: the port is left out when it is the scheme's.
-std::string authority_of(const Subject& subject, bool is_tls) {
-  if (subject.host.empty()) return "localhost";  // a Unix socket has no name
-  const bool is_v6 = subject.host.find(':') != std::string::npos;
-  std::string out = is_v6 ? "[" + subject.host + "]" : subject.host;
-  const std::uint16_t port = subject.endpoint.port();
-  if (port == (is_tls ? 443 : 80)) return out;
-  out += ':';
-  base::append_decimal(out, port);
-  return out;
+// A group of HTTP/2 is asked as it is used.
+net::Task<Finding> Http::probe_http2(net::Loop& loop, Subject subject, Milliseconds timeout) const {
+  const TimeLeft left(loop, timeout);
+  H2Dialed dialed = co_await dial_http2(loop, subject, tls_, timeout);
+  if (dialed.stream == nullptr) co_return std::move(dialed.finding);
+  const std::string authority =
+      settings_.host.empty() ? authority_of(subject, tls_ != nullptr) : settings_.host;
+  const H2Request request{.method = settings_.method,
+                          .method_text = settings_.method_text,
+                          .scheme = tls_ != nullptr ? "https" : "http",
+                          .authority = authority,
+                          .path = settings_.path,
+                          .fields = settings_.fields,
+                          .content = {},
+                          .wants_content = settings_.body_match.has_value()};
+  H2Answer answer;
+  Finding finding = co_await exchange_http2(*dialed.stream, request, answer, left);
+  if (!finding.passed()) co_return finding;
+  if (!settings_.matcher.matches(answer.head.status)) {
+    co_return Finding{
+        StateReason::response_code_mismatch,
+        "got " + std::to_string(answer.head.status) + ", want " + settings_.matcher.text()};
+  }
+  if (settings_.body_match.has_value() && !settings_.body_match->is_found_in(answer.content)) {
+    co_return Finding{StateReason::response_body_mismatch, "body_match is not in the body"};
+  }
+  co_return Finding{};
 }
 
 // Some servers want to be told that there is none (RFC 9110 8.6).
@@ -245,7 +254,7 @@ net::Task<Finding> Http::match_body(net::Stream& stream, Answer& answer, TimeLef
 
 std::shared_ptr<const Check> make_http(const Source& source, config::Problems& problems) {
   return std::make_shared<Http>(read_http_settings(source.node, problems), nullptr,
-                                source.group.proxy_protocol);
+                                source.group.proxy_protocol, source.group.http2.is_enabled);
 }
 
 // As traffic is, the check of an https group is verified as the group says. ALB never verifies;
@@ -260,7 +269,7 @@ std::shared_ptr<const Check> make_https(const Source& source, config::Problems& 
     if (tls == nullptr) return nullptr;
   }
   return std::make_shared<Http>(read_http_settings(source.node, problems), std::move(tls),
-                                source.group.proxy_protocol);
+                                source.group.proxy_protocol, source.group.http2.is_enabled);
 }
 
 }  // namespace sluice::control::health

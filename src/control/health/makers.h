@@ -19,6 +19,7 @@ inline constexpr std::array<std::string_view, 6> http_keys{"method",  "path",   
 [[nodiscard]] std::shared_ptr<const Check> make_tcp(const Source& source,
                                                     config::Problems& problems);
 
+inline constexpr std::array<std::string_view, 4> grpc_keys{"path", "service", "host", "matcher"};
 [[nodiscard]] std::shared_ptr<const Check> make_grpc(const Source& source,
                                                      config::Problems& problems);
 

@@ -8,28 +8,41 @@ namespace sluice::control::health {
 
 namespace {
 
-std::optional<std::uint16_t> parse_code(std::string_view text) {
+std::optional<std::uint16_t> parse_code(std::string_view text, std::uint16_t least,
+                                        std::uint16_t most) {
   const auto code = base::parse_decimal(base::trim(text));
-  if (!code || *code < StatusMatcher::least || *code > StatusMatcher::most) return std::nullopt;
+  if (!code || *code < least || *code > most) return std::nullopt;
   return static_cast<std::uint16_t>(*code);
 }
 
 }  // namespace
 
-std::optional<StatusMatcher::Range> StatusMatcher::parse_range(std::string_view text) {
+std::optional<StatusMatcher::Range> StatusMatcher::parse_range(std::string_view text,
+                                                               Range allowed) {
   const std::size_t dash = text.find('-');
-  const auto first = parse_code(text.substr(0, dash));
-  const auto last = dash == std::string_view::npos ? first : parse_code(text.substr(dash + 1));
+  const auto first = parse_code(text.substr(0, dash), allowed.first, allowed.last);
+  const auto last = dash == std::string_view::npos
+                        ? first
+                        : parse_code(text.substr(dash + 1), allowed.first, allowed.last);
   if (!first || !last || *first > *last) return std::nullopt;
   return Range{*first, *last};
 }
 
 std::optional<StatusMatcher> StatusMatcher::parse(std::string_view text) {
+  return parse(text, {least, most});
+}
+
+std::optional<StatusMatcher> StatusMatcher::parse_grpc(std::string_view text) {
+  constexpr std::uint16_t most_of_grpc = 99;
+  return parse(text, {0, most_of_grpc});
+}
+
+std::optional<StatusMatcher> StatusMatcher::parse(std::string_view text, Range allowed) {
   StatusMatcher matcher;
   matcher.ranges_.clear();
   for (;;) {
     const std::size_t comma = text.find(',');
-    const auto range = parse_range(text.substr(0, comma));
+    const auto range = parse_range(text.substr(0, comma), allowed);
     if (!range) return std::nullopt;
     matcher.ranges_.push_back(*range);
     if (comma == std::string_view::npos) return matcher;

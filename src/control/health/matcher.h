@@ -19,6 +19,8 @@ class StatusMatcher {
   // Codes and ranges between commas, of 200 to 599; spaces around each are allowed. Nothing when
   // one does not fit.
   [[nodiscard]] static std::optional<StatusMatcher> parse(std::string_view text);
+  // The same for the statuses of gRPC, 0 to 99.
+  [[nodiscard]] static std::optional<StatusMatcher> parse_grpc(std::string_view text);
 
   [[nodiscard]] bool matches(std::uint16_t status) const;
   [[nodiscard]] std::string text() const;  // "200,202-299"
@@ -28,7 +30,8 @@ class StatusMatcher {
     std::uint16_t first;
     std::uint16_t last;
   };
-  static std::optional<Range> parse_range(std::string_view text);
+  static std::optional<StatusMatcher> parse(std::string_view text, Range allowed);
+  static std::optional<Range> parse_range(std::string_view text, Range allowed);
 
   std::vector<Range> ranges_{{200, 200}};
 };

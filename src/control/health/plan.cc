@@ -21,7 +21,11 @@ void check_port(const config::Node& node, const upstream::GroupSettings& group,
 }
 
 void read_check(const config::Node& node, HealthPlan::Group& planned, config::Problems& problems) {
-  planned.settings = health::read_settings(node, planned.group->tls != nullptr, problems);
+  planned.settings = health::read_settings(node,
+                                           planned.group->is_grpc          ? "grpc"
+                                           : planned.group->tls != nullptr ? "https"
+                                                                           : "http",
+                                           problems);
   check_port(node, *planned.group, problems);
   if (planned.settings.kind == nullptr) return;
   planned.check = planned.settings.kind->make({node, planned.settings, *planned.group}, problems);

@@ -27,9 +27,9 @@ constexpr std::array<std::string_view, 8> common_keys{"protocol",
 constexpr Milliseconds least_interval{100};
 constexpr Milliseconds most_interval{3'600'000};
 
-const Kind* read_kind(const Node& node, bool group_is_https, Problems& problems) {
+const Kind* read_kind(const Node& node, std::string_view default_kind, Problems& problems) {
   const auto protocol = node.get("protocol");
-  if (!protocol) return find_kind(group_is_https ? "https" : "http");
+  if (!protocol) return find_kind(default_kind);
   const auto name = protocol->as_string(problems);
   if (!name) return nullptr;
   if (const Kind* kind = find_kind(*name)) return kind;
@@ -91,13 +91,13 @@ void read_timeout(const Node& node, Settings& settings, Problems& problems) {
 
 }  // namespace
 
-Settings read_settings(const Node& node, bool group_is_https, Problems& problems) {
+Settings read_settings(const Node& node, std::string_view default_kind, Problems& problems) {
   Settings settings;
   if (node.kind() != Node::Kind::mapping) {
     node.error("must be a mapping, not " + node.quoted(), problems);
     return settings;
   }
-  settings.kind = read_kind(node, group_is_https, problems);
+  settings.kind = read_kind(node, default_kind, problems);
   check_keys(node, settings.kind, problems);
   read_number(node, "port", 1, 65'535, settings.port, problems);
   read_duration(node, "interval", least_interval, settings.interval, problems);

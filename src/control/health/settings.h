@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "sluice/config/model.h"
 #include "sluice/config/node.h"
@@ -28,7 +29,7 @@ struct Settings {
 
 // Reads the keys of every kind, and reports keys that neither these nor the kind's own are. Reports
 // everything; what does not fit keeps its default.
-[[nodiscard]] Settings read_settings(const config::Node& node, bool group_is_https,
+[[nodiscard]] Settings read_settings(const config::Node& node, std::string_view default_kind,
                                      config::Problems& problems);
 
 }  // namespace sluice::control::health

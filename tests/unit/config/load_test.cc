@@ -525,15 +525,31 @@ TEST(Load, tls_to_targets_goes_with_https) {
 TEST(Load, keys_of_later_versions_are_refused_as_that) {
   EXPECT_EQ(
       joined(load_yaml("listeners: [{ name: a, bind: \"127.0.0.1:80\", http2: true }]\n" +
-                       with_group("    protocol_version: grpc\n"
+                       with_group("    protocol_version: http1\n"
                                   "    discovery: []\n") +
                        "access_log: { format: alb }\n")),
       "f:1:53: listeners[0].http2: HTTP/2 is not supported by this version; leave the key out or "
       "say false\n"
-      "f:4:23: target_groups[0].protocol_version: http2 and grpc are not supported by this "
-      "version; use http1\n"
       "f:5:5: target_groups[0].discovery: not supported by this version\n"
       "f:6:23: access_log.format: 'alb' is not supported by this version; use json or combined\n");
+}
+
+TEST(Load, http2_towards_targets_has_keys_of_its_own) {
+  const auto read = load_after_listener(
+      with_group("    protocol_version: grpc\n"
+                 "    http2: { max_concurrent_streams: 7, ping_interval: 0, ping_timeout: 2s }\n"));
+  ASSERT_TRUE(read.model) << joined(read);
+  const TargetGroup& group = read.model->target_groups[0];
+  EXPECT_EQ(group.protocol_version, ProtocolVersion::grpc);
+  EXPECT_EQ(group.http2.max_concurrent_streams, 7U);
+  EXPECT_EQ(group.http2.ping_interval, Milliseconds(0));
+  EXPECT_EQ(group.http2.ping_timeout, Milliseconds(2'000));
+}
+
+TEST(Load, http2_without_http2_is_refused) {
+  EXPECT_NE(joined(load_after_listener(with_group("    http2: { max_concurrent_streams: 7 }\n")))
+                .find("target_groups[0].http2: only with protocol_version: http2 or grpc"),
+            std::string::npos);
 }
 
 TEST(Load, unknown_keys_are_refused_in_every_section) {
