@@ -12,6 +12,8 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <array>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -76,6 +78,9 @@ struct H2Session::Impl {
   void end_message(std::int32_t id, H2Fields&& trailers);
   void on_headers(const nghttp2_frame& frame);
   void on_settings(const nghttp2_frame& frame);
+  void check_identifier(std::uint8_t type, std::int32_t id);
+  void look_at_frames(base::Bytes bytes);
+  void remember_reset(std::int32_t id);
   void grow_window(H2Stream& stream);
 
   // --- nghttp2's callbacks
@@ -119,6 +124,18 @@ struct H2Session::Impl {
   std::size_t block_bytes_ = 0;
   std::size_t block_fields_ = 0;
   std::size_t block_crumbs_ = 0;
+
+  // Server: which streams there have been. The peer may still send on one that we reset, and on
+  // one behind our GOAWAY; on any other that has ended it may not.
+  std::int32_t highest_id_ = 0;
+  std::int32_t refused_above_ = std::numeric_limits<std::int32_t>::max();
+  std::vector<std::int32_t> resets_;  // the latest that we sent; the oldest are overwritten
+  std::size_t next_reset_ = 0;
+  std::int32_t forgotten_reset_ = 0;  // the highest that was overwritten
+  static constexpr std::size_t frame_head_bytes = 9;
+  std::array<unsigned char, frame_head_bytes> frame_head_{};  // the one that is coming in
+  std::size_t frame_head_size_ = 0;
+  std::size_t before_frame_head_ = NGHTTP2_CLIENT_MAGIC_LEN;  // bytes of no interest
 
   std::uint8_t last_frame_type_ = 0;
   std::size_t frame_content_ = 0;  // of the DATA frame that is coming in

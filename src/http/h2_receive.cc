@@ -1,5 +1,6 @@
 // What nghttp2 says about the bytes that came.
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "http/h2_impl.h"
@@ -27,6 +28,7 @@ int H2Session::Impl::begin_frame(nghttp2_session* /*session*/, const nghttp2_fra
                                  void* self) {
   Impl& me = impl(self);
   me.last_frame_type_ = header->type;
+  if (me.role_ == Role::server) me.check_identifier(header->type, header->stream_id);
   switch (header->type) {
     case NGHTTP2_DATA: me.frame_content_ = 0; break;
     case NGHTTP2_HEADERS:
@@ -43,6 +45,62 @@ int H2Session::Impl::begin_frame(nghttp2_session* /*session*/, const nghttp2_fra
     default: break;
   }
   return me.verdict();
+}
+
+// RFC 9113 5.1, 5.1.1, 6.1 and 6.3, where nghttp2 ignores what is wrong.
+void H2Session::Impl::check_identifier(std::uint8_t type, std::int32_t id) {
+  if (type == NGHTTP2_PRIORITY && id == 0) {
+    return fail(Reason::h2_protocol_error, NGHTTP2_PROTOCOL_ERROR, "PRIORITY: stream_id == 0");
+  }
+  if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) return;
+  if (id > highest_id_) {  // a new stream; DATA of one is judged by nghttp2
+    if (type == NGHTTP2_HEADERS) highest_id_ = id;
+    return;
+  }
+  if (id % 2 == 0 || id > refused_above_ || id <= forgotten_reset_ ||
+      nghttp2_session_get_stream_remote_close(session_, id) != -1 ||
+      std::ranges::find(resets_, id) != resets_.end()) {
+    return;
+  }
+  fail(Reason::h2_protocol_error, NGHTTP2_STREAM_CLOSED, "a frame of a stream that has ended");
+}
+
+// nghttp2 drops DATA of a stream that has ended without a word. A stream does not come back: one
+// that has ended before these bytes were taken in has ended for all of them.
+void H2Session::Impl::look_at_frames(base::Bytes bytes) {
+  while (!bytes.empty() && !stopped_) {
+    if (before_frame_head_ > 0) {
+      const std::size_t skipped = std::min(before_frame_head_, bytes.size());
+      before_frame_head_ -= skipped;
+      bytes = bytes.subspan(skipped);
+      continue;
+    }
+    const std::size_t part = std::min(frame_head_bytes - frame_head_size_, bytes.size());
+    std::memcpy(frame_head_.data() + frame_head_size_, bytes.data(), part);
+    bytes = bytes.subspan(part);
+    frame_head_size_ += part;
+    if (frame_head_size_ < frame_head_bytes) return;
+    frame_head_size_ = 0;
+    const auto number = [this](std::size_t at, std::size_t count) {
+      std::uint32_t value = 0;
+      for (std::size_t i = at; i < at + count; ++i) value = value << 8 | frame_head_[i];
+      return value;
+    };
+    before_frame_head_ = number(0, 3);
+    constexpr std::uint32_t identifier = 0x7fff'ffff;
+    if (frame_head_[3] == NGHTTP2_DATA) {
+      check_identifier(NGHTTP2_DATA, static_cast<std::int32_t>(number(5, 4) & identifier));
+    }
+  }
+}
+
+void H2Session::Impl::remember_reset(std::int32_t id) {
+  constexpr std::size_t most = 256;  // far more than are sent within a round trip
+  if (role_ != Role::server || nghttp2_session_get_stream_remote_close(session_, id) == 1) return;
+  if (resets_.size() < most) return resets_.push_back(id);
+  forgotten_reset_ = std::max(forgotten_reset_, resets_[next_reset_]);
+  resets_[next_reset_] = id;
+  next_reset_ = (next_reset_ + 1) % most;
 }
 
 void H2Session::Impl::begin_block() {

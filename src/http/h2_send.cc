@@ -43,6 +43,7 @@ int H2Session::Impl::before_frame_sent(nghttp2_session* session, const nghttp2_f
     }
     me.goaway_packed_ = true;
   } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
+    me.remember_reset(frame->hd.stream_id);
     H2Stream* const stream = me.find(frame->hd.stream_id);
     const bool is_given_up =
         nghttp2_session_get_stream_user_data(session, frame->hd.stream_id) == self;

@@ -277,6 +277,9 @@ Reason H2Session::receive(base::Bytes bytes, base::SteadyTime now) {
   if (me.is_inside_) return me.failure_;
   if (!me.stopped_) {
     me.abuse_.tick(now, me.content_sent_);
+    if (me.role_ == Role::server) me.look_at_frames(bytes);
+  }
+  if (!me.stopped_) {
     me.is_inside_ = true;
     const ssize_t used = nghttp2_session_mem_recv(
         me.session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
@@ -327,8 +330,8 @@ void H2Session::announce_shutdown() {
 void H2Session::refuse_new_streams() {
   Impl& me = *impl_;
   if (me.stopped_) return;
-  nghttp2_submit_goaway(me.session_, NGHTTP2_FLAG_NONE,
-                        nghttp2_session_get_last_proc_stream_id(me.session_), NGHTTP2_NO_ERROR,
+  me.refused_above_ = nghttp2_session_get_last_proc_stream_id(me.session_);
+  nghttp2_submit_goaway(me.session_, NGHTTP2_FLAG_NONE, me.refused_above_, NGHTTP2_NO_ERROR,
                         nullptr, 0);
 }
 

@@ -57,28 +57,38 @@ http::H2Stream* H2Connection::new_stream() {
   if (streams_.size() >= settings.max_concurrent_streams) return nullptr;
   // The head has to be complete in time, whatever else the connection does (T16).
   connection_.stream().set_read_deadline(connection_.header_timeout());
+  link_.set_silence_reason(Reason::header_timeout);
   streams_.push_back(std::make_unique<H2Server>(*this));
   streams_.back()->index_ = streams_.size() - 1;
   return streams_.back().get();
 }
 
-void H2Connection::head_came() {
+void H2Connection::await_no_head() {
   connection_.stream().clear_read_deadline();
+  link_.set_silence_reason(Reason::none);
+}
+
+void H2Connection::head_came() {
+  await_no_head();
   if (connection_.must_close()) end_soon();
 }
 
 void H2Connection::remove(H2Server& stream) {
   const std::size_t index = stream.index_;
-  const std::unique_ptr<H2Server> gone = std::move(streams_[index]);
+  std::unique_ptr<H2Server> gone = std::move(streams_[index]);
   if (index + 1 != streams_.size()) {
     streams_[index] = std::move(streams_.back());
     streams_[index]->index_ = index;
   }
   streams_.pop_back();
+  // Refused while its head came: nobody waits for the head any more.
+  if (!gone->has_head_) await_no_head();
+  gone.reset();
   if (!streams_.empty()) return;
   // Control frames do not prolong it: only a stream does.
   connection_.stream().set_read_deadline(connection_.idle_time());
   if (is_ending_ && !refusing_.is_set()) link_.end(Reason::none);
+  // The connection may be gone behind this.
   emptied_.fire(net::Wake::ready);
 }
 
@@ -96,8 +106,11 @@ void H2Connection::end_soon() {
 void H2Connection::end_when_idle() {
   is_ending_ = true;
   refusing_.clear();
-  link_.session().refuse_new_streams();
-  link_.flush_soon();
+  // Once: a peer may send GOAWAY without end.
+  if (!std::exchange(is_refusing_, true)) {
+    link_.session().refuse_new_streams();
+    link_.flush_soon();
+  }
   if (streams_.empty()) link_.end(Reason::none);
 }
 

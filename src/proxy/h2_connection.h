@@ -49,7 +49,8 @@ class H2Connection final : private http::H2Session::Owner {
   void on_peer_settings() override {}
   void on_goaway(std::int32_t last_stream_id, std::uint32_t error_code) override;
   void on_pong() override {}
-  void head_came();               // of a stream
+  void head_came();  // of a stream
+  void await_no_head();
   void remove(H2Server& stream);  // destroys it
   void count_end(observe::Reason reason);
 
@@ -59,6 +60,7 @@ class H2Connection final : private http::H2Session::Owner {
   net::Deadline refusing_;
   net::WaitSlot emptied_;
   bool is_ending_ = false;
+  bool is_refusing_ = false;
 };
 
 }  // namespace sluice::proxy

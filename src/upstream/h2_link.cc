@@ -55,7 +55,7 @@ net::Task<Reason> H2Link::run(net::Buffer received) {
     const net::Wake wake = co_await stream_.wait_readable();
     if (wake != net::Wake::expired) continue;
     session_.terminate(http::H2Error::no_error);
-    end(Reason::none);
+    end(silence_reason_);
   }
   received.release();
   has_ended_ = true;
@@ -92,7 +92,7 @@ void H2Link::flush_soon() {
     if (!*alive) return;
     is_flush_posted_ = false;
     gather();
-    (void)flush();
+    if (*alive) (void)flush();
   });
 }
 
@@ -109,9 +109,12 @@ void H2Link::gather() {
     if (!flush()) break;
   }
   is_gathering_ = false;
-  if (output_.is_empty()) output_.release();
-  wake_noted();
-  if (output_.has_memory()) flush_soon();
+  if (output_.is_empty()) {
+    output_.release();
+  } else {
+    flush_soon();
+  }
+  wake_noted();  // may end everything
 }
 
 bool H2Link::flush() {
@@ -133,13 +136,14 @@ bool H2Link::flush() {
   is_blocked_ = true;
   stream_.set_write_deadline(write_timeout_);
   stream_.watch_writer([this](net::Wake wake) {
+    const std::shared_ptr<bool> alive = alive_;
     is_blocked_ = false;
     stream_.clear_write_deadline();
     if (wake == net::Wake::expired) return end(Reason::client_write_timeout);
     if (wake == net::Wake::closed) return end(Reason::client_closed);
     if (!flush()) return;
-    gather();
-    (void)flush();
+    gather();  // whoever it wakes may end everything
+    if (*alive) (void)flush();
   });
   return false;
 }

@@ -111,6 +111,14 @@ def refused(*statuses):
     return check
 
 
+def refused_where_announced(status):
+    """Of extended CONNECT: malformed as long as the peer has not offered it (RFC 8441 3)."""
+    def check(connection):
+        is_offered = connection.settings.get(h2.ENABLE_CONNECT_PROTOCOL) == 1
+        (refused(status) if is_offered else stream_error(PROTOCOL_ERROR))(connection)
+    return check
+
+
 def answered(connection, stream=1):
     got = connection.stream(stream)
     assert until(connection, lambda: got.reset is not None or got.ended), connection.frames
@@ -591,7 +599,8 @@ ROWS = {
         ([fields((":method", "CONNECT"), (":protocol", "websocket"), S, A, flags=END_HEADERS)],
          malformed),
     "8441 CONNECT for an unknown protocol":
-        ([get((":protocol", "connect-udp"), method="CONNECT", flags=END_HEADERS)], refused(501)),
+        ([get((":protocol", "connect-udp"), method="CONNECT", flags=END_HEADERS)],
+         refused_where_announced(501)),
     "9110-9.3.8 TRACE": ([get(method="TRACE")], refused(405)),
     "9110-10.1.1 an unknown expectation": ([get(("expect", "wonders"))], refused(417)),
     "T12 a path above the root": ([get(path="/../refused")], refused(400)),

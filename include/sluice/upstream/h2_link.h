@@ -40,6 +40,8 @@ class H2Link {
   // Ends `run` with that reason.
   void end(observe::Reason reason);
   [[nodiscard]] bool has_ended() const { return has_ended_; }
+  // What `run` returns when the stream's read deadline passes; none at first.
+  void set_silence_reason(observe::Reason reason) { silence_reason_ = reason; }
 
   // What the session has leaves at the end of this turn.
   void flush_soon();
@@ -64,6 +66,7 @@ class H2Link {
   H2Channel* last_noted_ = nullptr;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   observe::Reason reason_ = observe::Reason::none;
+  observe::Reason silence_reason_ = observe::Reason::none;
   bool has_ended_ = false;
   bool is_blocked_ = false;  // the kernel takes no more for now
   bool is_flush_posted_ = false;
