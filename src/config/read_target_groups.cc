@@ -62,7 +62,9 @@ void read_tls(const Node& node, TargetGroup& group, Problems& problems) {
   section.text("server_name", group.tls.server_name);
   read_client_certificate(section, group.tls, problems);
   section.flag("session_reuse", group.tls.session_reuse);
-  section.choice("min_version", {"1.2", "1.3"}, group.tls.min_version);
+  enum class Oldest : std::uint8_t { tls1_2, tls1_3 } oldest = Oldest::tls1_2;
+  section.choice("min_version", {"1.2", "1.3"}, oldest);
+  group.tls.min_version = oldest == Oldest::tls1_3 ? TlsVersion::tls1_3 : TlsVersion::tls1_2;
   section.text("ciphers", group.tls.ciphers);
 }
 

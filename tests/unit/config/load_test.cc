@@ -528,8 +528,6 @@ TEST(Load, keys_of_later_versions_are_refused_as_that) {
                        with_group("    protocol_version: http1\n"
                                   "    discovery: []\n") +
                        "access_log: { format: alb }\n")),
-      "f:1:53: listeners[0].http2: HTTP/2 is not supported by this version; leave the key out or "
-      "say false\n"
       "f:5:5: target_groups[0].discovery: not supported by this version\n"
       "f:6:23: access_log.format: 'alb' is not supported by this version; use json or combined\n");
 }
