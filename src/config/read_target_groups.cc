@@ -1,3 +1,4 @@
+#include <chrono>
 #include <utility>
 
 #include "config/quantities.h"
@@ -61,6 +62,8 @@ void read_tls(const Node& node, TargetGroup& group, Problems& problems) {
   section.flag("session_reuse", group.tls.session_reuse);
   section.choice("min_version", {"1.2", "1.3"}, group.tls.min_version);
   section.text("ciphers", group.tls.ciphers);
+  section.duration_or_zero("watch_interval", {Milliseconds(100), std::chrono::hours(24)},
+                           group.tls.watch_interval);
 }
 
 // A certificate is verified against a name, and a path is none.
