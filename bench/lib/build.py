@@ -23,7 +23,7 @@ def own_tools(built_directory: Path, directory: Path) -> dict[str, Path]:
 
 
 def full_handshakes(directory: Path) -> Path:
-    """The library that keeps wrk from resuming TLS sessions."""
+    """The library that keeps wrk from resuming TLS sessions, and counts its handshakes."""
     library = directory / "full_handshakes.so"
     source = TOOLS / "full_handshakes.c"
     _run([_compiler("clang-19", "clang", "gcc"), "-O2", "-shared", "-fPIC", str(source), "-o", str(library), "-ldl"])

@@ -13,6 +13,7 @@ from lib.scenarios import LoadScenario
 REPORT_SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "wrk_report.lua"
 HEAD_BYTES_MAX = 2048  # of an answer; above this, wrk was not sent what the scenario says
 GRACE_SECONDS = 15
+FULL_SHARE_MAX = 0.01  # of the handshakes of a resuming load, beside the first of each connection
 
 
 class LoadError(Exception):
@@ -36,7 +37,8 @@ class Load:
     """A running wrk."""
 
     def __init__(self, scenario: LoadScenario, port: int, seconds: int, *, cpus: str, full_handshakes: Path | None):
-        """`full_handshakes` is the library that keeps wrk from resuming sessions; needed for new TLS connections."""
+        """`full_handshakes` is the library that keeps wrk from resuming sessions, unless it is to, and counts; needed
+        for new TLS connections."""
         self._scenario = scenario
         self._seconds = seconds
         scheme = "https" if scenario.tls else "http"
@@ -46,6 +48,8 @@ class Load:
         if scenario.new_connections:
             command += ["-H", "Connection: close"]
             environment["LD_PRELOAD"] = str(full_handshakes)
+            if scenario.resumed:
+                environment["KEEP_TLS_SESSIONS"] = "1"
         command.append(f"{scheme}://127.0.0.1:{port}{scenario.path}")
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -62,7 +66,7 @@ class Load:
         if not found:
             raise LoadError(f"wrk said nothing: {(errors or output).strip()[-200:]}")
         if self._scenario.new_connections:
-            _check_full_handshakes(errors)
+            _check_handshakes(errors, self._scenario)
         data = json.loads(found[1])
         return LoadReport(
             data["requests"], data["duration_us"] / 1e6, data["bytes"], data["latency_us"], data["errors"]
@@ -92,9 +96,13 @@ def check(report: LoadReport, scenario: LoadScenario) -> None:
         raise LoadError(f"{report.bytes_received} bytes received for {report.requests} answers")
 
 
-def _check_full_handshakes(errors: str) -> None:
+def _check_handshakes(errors: str, scenario: LoadScenario) -> None:
     found = re.search(r"handshakes (\d+) resumed (\d+)", errors)
     if not found:
         raise LoadError("the library that counts handshakes was not loaded into wrk")
-    if int(found[2]):
-        raise LoadError(f"{found[2]} of {found[1]} handshakes were resumed")
+    handshakes, resumed = int(found[1]), int(found[2])
+    if scenario.resumed:
+        if handshakes - resumed > scenario.connections + FULL_SHARE_MAX * handshakes:
+            raise LoadError(f"only {resumed} of {handshakes} handshakes were resumed")
+    elif resumed:
+        raise LoadError(f"{resumed} of {handshakes} handshakes were resumed")

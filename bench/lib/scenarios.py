@@ -16,6 +16,7 @@ class LoadScenario:
     body_bytes: int
     tls: bool = False
     new_connections: bool = False  # one per request, each with a full handshake
+    resumed: bool = False  # but for the first of each of wrk's connections, if new ones: by the last one's ticket
     connections: int = 64
 
 
@@ -39,6 +40,8 @@ SCENARIOS: dict[str, Scenario] = {
         LoadScenario("https", "The same over TLS 1.3", "/128", 128, tls=True),
         LoadScenario("tls-new", "A new TLS 1.3 connection for each request", "/128", 128, tls=True,
                      new_connections=True),
+        LoadScenario("tls-resumed", "A new TLS 1.3 connection for each request, resumed by a ticket", "/128", 128,
+                     tls=True, new_connections=True, resumed=True),
         LoadScenario("body-1m", "HTTP/1.1, 1 MiB answers", "/1m", 1024 * 1024),
         IdleScenario("idle", "Idle keep-alive connections, plain"),
         IdleScenario("idle-tls", "Idle keep-alive connections, TLS 1.3", tls=True),

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <utility>
 
 #include "config/quantities.h"
@@ -53,6 +54,13 @@ void read_client_certificate(Section& section, ClientTls& tls, Problems& problem
   if (!files.certificate.empty() && !files.key.empty()) tls.certificate = std::move(files);
 }
 
+// Fewer than TlsVersion has: the versions before 1.2 are for clients only.
+void read_min_version(Section& section, ClientTls& tls, Problems& problems) {
+  const auto node = section.get("min_version");
+  const auto index = node ? node->as_choice({"1.2", "1.3"}, problems) : std::nullopt;
+  if (index) tls.min_version = *index == 0 ? TlsVersion::tls1_2 : TlsVersion::tls1_3;
+}
+
 void read_tls(const Node& node, TargetGroup& group, Problems& problems) {
   group.tls.position = node.position();
   if (!group.https) node.error("only with protocol: https", problems);
@@ -62,10 +70,10 @@ void read_tls(const Node& node, TargetGroup& group, Problems& problems) {
   section.text("server_name", group.tls.server_name);
   read_client_certificate(section, group.tls, problems);
   section.flag("session_reuse", group.tls.session_reuse);
-  enum class Oldest : std::uint8_t { tls1_2, tls1_3 } oldest = Oldest::tls1_2;
-  section.choice("min_version", {"1.2", "1.3"}, oldest);
-  group.tls.min_version = oldest == Oldest::tls1_3 ? TlsVersion::tls1_3 : TlsVersion::tls1_2;
+  read_min_version(section, group.tls, problems);
   section.text("ciphers", group.tls.ciphers);
+  section.duration_or_zero("watch_interval", {Milliseconds(100), std::chrono::hours(24)},
+                           group.tls.watch_interval);
 }
 
 // A certificate is verified against a name, and a path is none.

@@ -118,17 +118,27 @@ void Configurator::reload_tls(std::function<void(bool)> done) {
 }
 
 Configurator::TlsFiles Configurator::look_at_tls_files(config::Problems& problems) {
-  TlsFiles result = TlsFiles::same;
+  bool is_changed = false;
+  const config::Model& model = current_->model;
   for (const proxy::SnapshotListener& listener : current_->listeners) {
-    const auto& all = current_->model.listeners;
-    const auto settings = std::ranges::find(all, listener.name, &config::Listener::name);
-    if (listener.tls == nullptr || settings == all.end() || !settings->tls.has_value()) continue;
-    if (settings->tls->watch_interval == config::Milliseconds::zero()) continue;
+    const auto settings =
+        std::ranges::find(model.listeners, listener.name, &config::Listener::name);
+    if (listener.tls == nullptr || settings == model.listeners.end()) continue;
+    if (!settings->tls.has_value() || settings->tls->watch_interval.count() == 0) continue;
     const auto loaded = net::ServerTlsContext::load(*settings->tls, ticket_keys_, problems);
     if (loaded == nullptr) return TlsFiles::broken;
-    if (loaded->fingerprint() != listener.tls->fingerprint()) result = TlsFiles::changed;
+    is_changed |= loaded->fingerprint() != listener.tls->fingerprint();
   }
-  return result;
+  for (const auto& group : current_->groups) {
+    const auto settings =
+        std::ranges::find(model.target_groups, group->name, &config::TargetGroup::name);
+    if (group->tls == nullptr || settings == model.target_groups.end()) continue;
+    if (!settings->tls.is_watched()) continue;
+    const auto loaded = net::ClientTlsContext::load(settings->tls, problems);
+    if (loaded == nullptr) return TlsFiles::broken;
+    is_changed |= loaded->fingerprint() != group->tls->fingerprint();
+  }
+  return is_changed ? TlsFiles::changed : TlsFiles::same;
 }
 
 void Configurator::finished(bool success, const std::function<void(bool)>& done) {

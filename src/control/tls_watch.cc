@@ -148,15 +148,19 @@ void TlsWatch::look_at_files() {
   settled_ = now;
 }
 
-// The shortest of all listeners; those with 0 are not looked at.
+// The shortest of all listeners and target groups; those with 0 are not looked at.
 std::chrono::milliseconds TlsWatch::interval() const {
   std::chrono::milliseconds shortest{0};
   if (configurator_.current() == nullptr) return shortest;
-  for (const config::Listener& listener : configurator_.current()->model.listeners) {
-    if (!listener.tls.has_value() || listener.tls->watch_interval.count() == 0) continue;
-    const bool is_first = shortest.count() == 0;
-    shortest =
-        is_first ? listener.tls->watch_interval : std::min(shortest, listener.tls->watch_interval);
+  const auto consider = [&shortest](std::chrono::milliseconds one) {
+    if (one.count() != 0) shortest = shortest.count() == 0 ? one : std::min(shortest, one);
+  };
+  const config::Model& model = configurator_.current()->model;
+  for (const config::Listener& listener : model.listeners) {
+    if (listener.tls.has_value()) consider(listener.tls->watch_interval);
+  }
+  for (const config::TargetGroup& group : model.target_groups) {
+    if (group.https && group.tls.is_watched()) consider(group.tls.watch_interval);
   }
   return shortest;
 }
@@ -178,14 +182,23 @@ TlsWatch::Stamps TlsWatch::stamps() const {
   const auto add = [&all](const std::string& path) {
     if (!path.empty()) all.emplace(path, stamp_of(path));
   };
-  for (const config::Listener& listener : configurator_.current()->model.listeners) {
+  const auto add_pair = [&add](const config::CertificateFiles& files) {
+    add(files.certificate);
+    add(files.key);
+    add(files.ocsp);
+  };
+  const config::Model& model = configurator_.current()->model;
+  for (const config::Listener& listener : model.listeners) {
     if (!listener.tls.has_value() || listener.tls->watch_interval.count() == 0) continue;
-    for (const config::CertificateFiles& files : listener.tls->certificates) {
-      add(files.certificate);
-      add(files.key);
-      add(files.ocsp);
-    }
+    std::ranges::for_each(listener.tls->certificates, add_pair);
     add(listener.tls->ticket_keys_file);
+    add(listener.tls->client_certificates.trust_store);
+    std::ranges::for_each(listener.tls->client_certificates.crls, add);
+  }
+  for (const config::TargetGroup& group : model.target_groups) {
+    if (!group.https || !group.tls.is_watched()) continue;
+    add(group.tls.ca);
+    if (group.tls.certificate.has_value()) add_pair(*group.tls.certificate);
   }
   return all;
 }

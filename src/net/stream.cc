@@ -391,7 +391,7 @@ std::string_view Stream::tls_alpn() const {
 
 bool Stream::tls_resumed() const { return ssl_ != nullptr && SSL_session_reused(ssl_.get()) == 1; }
 
-const ClientCertificate* Stream::client_certificate() {
+const ClientCertificate* Stream::client_certificate() const {
   if (client_certificate_ == nullptr && ssl_ != nullptr && SSL_is_server(ssl_.get()) == 1) {
     client_certificate_ = read_client_certificate(*ssl_);
   }

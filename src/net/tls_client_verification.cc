@@ -140,7 +140,7 @@ class Loader {
  private:
   bool read(std::string_view key, const std::string& name, TlsFile& file) {
     file.read(name);
-    fingerprint_.add(name);
+    // Not the name: instances with equal files resume each other's sessions.
     fingerprint_.add(file.bytes);
     return file.error.empty() || error(key, "cannot read '" + name + "': " + file.error);
   }

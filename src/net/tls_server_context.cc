@@ -333,8 +333,7 @@ std::shared_ptr<const ServerTlsContext> ServerTlsContext::load(const config::Ser
   const bool all_loaded =
       !certificates.empty() && certificates.size() == settings.certificates.size();
   if (!try_certificates(*context, certificates, problems) || !has_ciphers || !has_clients ||
-      !has_tickets ||
-      !all_loaded) {
+      !has_tickets || !all_loaded) {
     return nullptr;
   }
 

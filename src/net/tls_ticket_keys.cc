@@ -62,7 +62,11 @@ TicketAnswer prepare_sealing(const TicketKeys& keys, unsigned char* name, unsign
   return ready ? usable : failed;
 }
 
-TicketAnswer prepare_opening(const TicketKeys& keys, const unsigned char* name,
+// RFC 8446 C.4: a client of TLS 1.3 should use a ticket once, and OpenSSL's do. So each resumption
+// gives it another one; of TLS 1.2 a ticket serves until its key is old.
+bool is_used_once(const SSL* session) { return SSL_version(session) >= TLS1_3_VERSION; }
+
+TicketAnswer prepare_opening(const SSL* session, const TicketKeys& keys, const unsigned char* name,
                              const unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {
   TicketKeys::Key key;
   bool is_newest = false;
@@ -71,14 +75,14 @@ TicketAnswer prepare_opening(const TicketKeys& keys, const unsigned char* name,
       EVP_DecryptInit_ex2(cipher, EVP_aes_256_cbc(), key.aes.data(), iv, nullptr) == 1 &&
       set_hmac_key(mac, key);
   if (!ready) return failed;
-  return is_newest ? usable : usable_but_renew;
+  return is_newest && !is_used_once(session) ? usable : usable_but_renew;
 }
 
 int on_ticket(SSL* session, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
               EVP_MAC_CTX* mac, int is_sealing) {
   const TicketKeys& keys = ticket_keys_of(session);
   return is_sealing != 0 ? prepare_sealing(keys, name, iv, cipher, mac)
-                         : prepare_opening(keys, name, iv, cipher, mac);
+                         : prepare_opening(session, keys, name, iv, cipher, mac);
 }
 
 }  // namespace

@@ -112,8 +112,9 @@ ERRORS = {
                         "target_groups[1].name", None),
     "trailer_that_frames": (lambda text: text + "forwarding: { trailers: [content-length] }\n",
                             "forwarding.trailers[0]", "trailers"),
-    "http2_is_not_there_yet": (lambda text: text.replace("    rules:", "    http2: true\n    rules:"),
-                               "listeners[0].http2", "http2: true"),
+    "grpc_is_not_there_yet": (
+        lambda text: text + "  - name: calls\n    protocol_version: grpc\n    targets: []\n",
+        "target_groups[1].protocol_version", "grpc"),
 }
 
 

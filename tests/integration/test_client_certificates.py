@@ -152,6 +152,41 @@ def test_revocation_comes_with_a_reload_and_ends_sessions(start_sluice, target, 
     assert not session_of("bob", sessions["bob"])[0], "verified anew, under the new list"
 
 
+@BOTH
+def test_a_verified_client_resumes_again_and_again(start_sluice, target, authority, certificate,
+                                                   clients, alice, version):
+    """Each new ticket of TLS 1.3 must say for how long the client's chain holds."""
+    proxy = start_sluice(verifying(target, certificate, clients, crls=[str(clients.revoke())]))
+    context = authority.client_context(version, certificate=alice)
+    session, resumed = None, []
+    for _ in range(3):
+        with proxy.client(tls=context, server_name="site.test", session=session) as client:
+            assert client.ask("GET", "/", ("Connection", "close")).status == 200
+            assert told(target)["x-amzn-mtls-clientcert-subject"] == "CN=alice"
+            client.rest()  # tickets of TLS 1.3 come behind the handshake
+            resumed.append(client.socket.session_reused)
+            session = client.socket.session
+    assert resumed == [False, True, True]
+
+
+def test_a_revocation_list_that_changes_is_read_by_itself(start_sluice, target, authority,
+                                                          certificate, clients, alice, bob, tmp_path):
+    used = tmp_path / "clients.crl"
+    used.write_bytes(clients.revoke().read_bytes())
+    config = verifying(target, certificate, clients, crls=[str(used)])
+    config["listeners"][0]["tls"]["watch_interval"] = "100ms"
+    proxy = start_sluice(config)
+    with connect(proxy, authority, alice) as client:
+        assert client.ask().status == 200
+    fresh = tmp_path / "fresh.crl"
+    fresh.write_bytes(clients.revoke(alice).read_bytes())
+    fresh.replace(used)
+    proxy.wait_for_metric_value("sluice_config_reloads_total", 1, result="success")
+    assert_refused(proxy, authority, alice)
+    with connect(proxy, authority, bob) as client:
+        assert client.ask().status == 200
+
+
 def test_a_session_without_verification_does_not_resume_into_it(start_sluice, target, authority,
                                                                 certificate, clients):
     proxy = start_sluice(mtls_site(target, certificate, mode="off"))

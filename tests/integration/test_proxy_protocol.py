@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from support import http1
-from support.certificates import server_context
+from support.certificates import Authority, server_context
 from support.client import Client, request
 from support.configuration import group, listener, rule, tls
 from support.http1 import Ended
@@ -530,6 +530,30 @@ def test_a_target_is_told_of_the_client_s_tls_before_its_own(start_sluice, start
     flags, verify = struct.unpack(">BI", told[0x20][:5])
     assert (flags, verify != 0) == (0x01, True)
     assert Parsed.parts(told[0x20][5:]) == {0x21: version.encode(), 0x23: cipher.encode()}
+
+
+@pytest.mark.parametrize("mode, told", [("verify", [(0x07, 0), (0x05, 0)]),
+                                        ("passthrough", [(0x07, 1), (0x07, 1)])])
+def test_a_target_is_told_of_the_client_s_certificate(start_sluice, start_target, authority,
+                                                      certificate, tmp_path, mode, told):
+    """0x02: shown on this connection, 0x04: in this session, which a ticket may have brought back."""
+    clients = Authority(tmp_path / "clients", "clients")
+    settings = {"mode": mode}
+    if mode == "verify":
+        settings["trust_store"] = str(clients.cert)
+    headers = []
+    target = proxied_target(start_target, headers)
+    proxy = start_sluice(facing(
+        "off", target, listener_more={"tls": tls(certificate, client_certificates=settings)},
+        group_more={"proxy_protocol": "v2"}))
+    context = authority.client_context(certificate=clients.issue("alice", usage="clientAuth"))
+    session = None
+    for _ in told:
+        with proxy.client(tls=context, server_name="site.test", session=session) as sender:
+            assert sender.ask("GET", "/", ("Connection", "close")).status == 200
+            sender.rest()
+            session = sender.socket.session
+    assert [struct.unpack(">BI", header.tlvs[0x20][:5]) for header in headers] == told
 
 
 def _receive_one(wire):

@@ -132,6 +132,20 @@ def test_sessions_are_resumed_on_every_worker(start_sluice, target, authority, c
     assert proxy.metric("sluice_tls_handshakes_total", listener="web", resumed="no") == 1
 
 
+def test_a_client_that_uses_each_ticket_once_resumes_every_time(start_sluice, target, authority,
+                                                                certificate):
+    """As OpenSSL's clients do with TLS 1.3. The id of such a session is made from its ticket."""
+    proxy = start_sluice(tls_site(target, certificate))
+    context = authority.client_context(TLS_1_3)
+    _, session = resumed_session(proxy, context)
+    used = set()
+    for _ in range(3):
+        assert session.id not in used
+        used.add(session.id)
+        reused, session = resumed_session(proxy, context, session)
+        assert reused
+
+
 @pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["1.2", "1.3"])
 def test_sessions_survive_a_reload(start_sluice, target, authority, certificate, version):
     config = tls_site(target, certificate)

@@ -73,10 +73,10 @@ struct Limits {
   std::uint32_t informational_responses = 16;            // 1xx before one final answer; 502 beyond
   std::uint64_t chunk_extension_bytes = 1 * kibibyte;    // extensions of one chunk
   std::uint64_t trailer_bytes = 8 * kibibyte;            // trailer section
-  std::uint32_t connections = 0;                    // client connections per process; 0: unlimited
-  std::uint32_t tls_handshakes = 1000;  // at a time with clients, per worker; 0: unlimited
-  std::uint32_t requests_per_connection = 0;        // then `Connection: close`; 0: unlimited
-  Milliseconds connection_lifetime{3'600'000};      // client_keep_alive of ALB; 0: unlimited
+  std::uint32_t connections = 0;                // client connections per process; 0: unlimited
+  std::uint32_t tls_handshakes = 1000;          // at a time with clients, per worker; 0: unlimited
+  std::uint32_t requests_per_connection = 0;    // then `Connection: close`; 0: unlimited
+  Milliseconds connection_lifetime{3'600'000};  // client_keep_alive of ALB; 0: unlimited
   std::uint64_t proxy_header_bytes = 4 * kibibyte;  // of the PROXY protocol, TLVs included
 };
 
@@ -219,8 +219,12 @@ struct ClientTls {
   std::optional<CertificateFiles> certificate;  // ours, for targets that ask for one
   bool session_reuse = true;                    // a new connection resumes an earlier session
   TlsVersion min_version = TlsVersion::tls1_2;
-  std::string ciphers;  // OpenSSL list for TLS 1.2; empty: OpenSSL's default
+  std::string ciphers;                  // OpenSSL list for TLS 1.2; empty: OpenSSL's default
+  Milliseconds watch_interval{10'000};  // between looks at the files; 0: off
   Position position;
+
+  [[nodiscard]] bool has_files() const { return !ca.empty() || certificate.has_value(); }
+  [[nodiscard]] bool is_watched() const { return has_files() && watch_interval.count() != 0; }
 };
 
 struct TargetPool {

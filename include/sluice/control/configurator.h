@@ -60,7 +60,7 @@ class Configurator {
   [[nodiscard]] bool is_busy() const { return busy_; }
 
   // Whether the files of TLS hold what is in force. `problems` says why they cannot be loaded.
-  // Listeners with `watch_interval: 0` are passed over. Changes nothing.
+  // Listeners and target groups with `watch_interval: 0` are passed over. Changes nothing.
   enum class TlsFiles : std::uint8_t { same, changed, broken };
   [[nodiscard]] TlsFiles look_at_tls_files(config::Problems& problems);
 

@@ -4,7 +4,7 @@
 // A look compares what the system says of each file (size, times, inode), the bytes only when that
 // changed and then stayed the same for one interval: whoever writes a certificate and its key is
 // given time to finish. Files that cannot be loaded then are reported once, until they change
-// again; the old ones stay in use. No connection is touched. Control thread.
+// again; the old ones stay in use. No connection of a client is touched. Control thread.
 #pragma once
 
 #include <array>

@@ -106,7 +106,7 @@ class Stream {
   [[nodiscard]] bool tls_resumed() const;
   // What the client showed about itself; null when nothing was asked or nothing came. Made at the
   // first call, kept until the stream closes.
-  [[nodiscard]] const ClientCertificate* client_certificate();
+  [[nodiscard]] const ClientCertificate* client_certificate() const;
   // Why a handshake as a server failed: the client's certificate is missing or not accepted.
   [[nodiscard]] bool refused_client_certificate() const { return refused_client_certificate_; }
   // Whether a request for `host` (without port) belongs on this connection: see `check_authority`.
@@ -140,7 +140,7 @@ class Stream {
   bool tls_broken_ = false;    // after a fatal TLS error no close_notify may follow
   bool refused_client_certificate_ = false;
   std::string error_text_;
-  std::unique_ptr<const ClientCertificate> client_certificate_;  // none without one
+  mutable std::unique_ptr<const ClientCertificate> client_certificate_;  // none without one
 };
 
 }  // namespace sluice::net

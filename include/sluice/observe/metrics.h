@@ -169,8 +169,9 @@ class Cells {
   [[nodiscard]] Gauge& gauge(Metric metric, LabelValues labels = {});
   [[nodiscard]] Histogram& histogram(Metric metric, LabelValues labels = {});
 
-  // The same cell for all holders of the same labels. When the last of them goes, so does the
-  // series; a later holder begins at 0. One that `counter` was asked for stays.
+  // The same cell for all holders of the same labels. When the last of them goes, the series is
+  // shown until 256 others have left after it; a holder that comes by then goes on with its value,
+  // a later one begins at 0. One that `counter` was asked for stays.
   [[nodiscard]] HeldCounter hold_counter(Metric metric, LabelValues labels);
   // The series of a gauge whose subject is gone is shown no more. Nobody may use its cell again.
   void forget_gauge(Metric metric, LabelValues labels);

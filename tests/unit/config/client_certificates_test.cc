@@ -78,7 +78,7 @@ TEST(TargetTls, every_key_is_read) {
   const Loaded loaded = load_group(
       "    protocol: https\n    targets: [\"a.test:443\"]\n"
       "    tls: { client_cert: c.pem, client_key: k.pem, session_reuse: false, "
-      "min_version: \"1.3\", ciphers: X }\n");
+      "min_version: \"1.3\", ciphers: X, watch_interval: 2s }\n");
   ASSERT_TRUE(loaded.model) << joined(loaded);
   const ClientTls& tls = loaded.model->target_groups.at(0).tls;
   ASSERT_TRUE(tls.certificate);
@@ -87,6 +87,23 @@ TEST(TargetTls, every_key_is_read) {
   EXPECT_FALSE(tls.session_reuse);
   EXPECT_EQ(tls.min_version, TlsVersion::tls1_3);
   EXPECT_EQ(tls.ciphers, "X");
+  EXPECT_EQ(tls.watch_interval, Milliseconds(2000));
+}
+
+TEST(TargetTls, each_version_is_the_one_that_it_says) {
+  const auto version_of = [](const std::string& version) {
+    const Loaded loaded = load_group(
+        "    protocol: https\n    targets: [\"a.test:443\"]\n"
+        "    tls: { min_version: \"" +
+        version + "\" }\n");
+    EXPECT_TRUE(loaded.model) << joined(loaded);
+    return loaded.model ? loaded.model->target_groups.at(0).tls.min_version : TlsVersion::tls1_0;
+  };
+  EXPECT_EQ(version_of("1.2"), TlsVersion::tls1_2);
+  EXPECT_EQ(version_of("1.3"), TlsVersion::tls1_3);
+  EXPECT_NE(joined(load_group("    protocol: https\n    tls: { min_version: \"1.1\" }\n"))
+                .find("target_groups[0].tls.min_version: must be 1.2 or 1.3"),
+            std::string::npos);
 }
 
 TEST(TargetTls, a_certificate_needs_its_key_and_a_key_its_certificate) {

@@ -386,6 +386,40 @@ TEST_P(ClientVerification, a_ticket_of_one_trust_store_or_list_does_not_resume_u
   EXPECT_FALSE(resumes(*load(), alice, *ticket));
 }
 
+TEST_P(ClientVerification, a_ticket_resumes_under_equal_files_of_other_names) {
+  const CertificateText alice = client_of(authority());
+  const std::string list = authority().revocation_list({});
+  settings_.crls = {directory_.write("list.crl", list)};
+  const SessionPointer ticket = ticket_of(*load(), alice);
+  settings_.trust_store = directory_.write("elsewhere.crt", authority().certificate());
+  settings_.crls = {directory_.write("elsewhere.crl", list)};
+  EXPECT_TRUE(resumes(*load(), alice, *ticket));
+}
+
+// With TLS 1.3 each resumption makes another ticket.
+TEST_P(ClientVerification, a_ticket_of_a_resumption_ends_with_the_chain_too) {
+  CertificateWish wish;
+  wish.valid_for = hours(2);
+  const CertificateText alice = client_of(authority(), wish);
+  const auto server = load();
+  const SslPointer session = server->new_session();
+  SessionPointer ticket = ticket_of(*server, alice);
+  for (int i = 0; i < 2; ++i) {
+    TlsLink link(server->new_session(), client(alice, {}, ticket.get()));
+    ASSERT_TRUE(link.handshake()) << link.server_error();
+    ASSERT_EQ(SSL_session_reused(link.server()), 1) << i;
+    EXPECT_TRUE(link.pass_a_byte_to_the_client());
+    const auto may = [&](std::chrono::seconds later) {
+      return may_resume(*SSL_get_SSL_CTX(session.get()), *SSL_get_session(link.server()),
+                        std::chrono::system_clock::now() + later);
+    };
+    EXPECT_TRUE(may(hours(1)));
+    EXPECT_FALSE(may(hours(3)));
+    ticket.reset(SSL_get1_session(link.client()));
+    link.end();
+  }
+}
+
 TEST_P(ClientVerification, a_ticket_ends_with_the_first_certificate_of_the_chain_or_list) {
   const auto now = std::chrono::system_clock::now();
   const auto may = [&](const CertificateWish& wish, std::chrono::seconds later) {

@@ -148,6 +148,13 @@ std::string wire_form(const std::vector<std::string>& protocols) {
   return wire;
 }
 
+std::string bytes_of(const Ticket& ticket) {
+  const unsigned char* bytes = nullptr;
+  std::size_t size = 0;
+  SSL_SESSION_get0_ticket(ticket.get(), &bytes, &size);
+  return {bytes, bytes + size};
+}
+
 SslPointer make_client(const ClientWish& wish) {
   const ContextPointer context(SSL_CTX_new(TLS_client_method()));
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
@@ -743,6 +750,25 @@ TEST_P(TlsVersions, a_ticket_of_an_older_key_is_renewed_with_the_newest) {
   for (std::size_t rotation = 1; rotation < TicketKeys::kept; ++rotation) keys_.rotate();
   EXPECT_FALSE(resumes(*server, old_ticket));
   EXPECT_TRUE(resumes(*server, renewed));
+}
+
+// RFC 8446 C.4: OpenSSL's clients use a ticket of TLS 1.3 once; without another one their next
+// connection is a full handshake again.
+TEST_P(TlsVersions, each_resumption_leads_to_the_next) {
+  const auto server = serve({"a.example"});
+  Ticket ticket = ticket_of(*server, GetParam());
+  for (int i = 0; i < 3; ++i) {
+    ClientWish wish;
+    wish.version = GetParam();
+    wish.server_name = "a.example";
+    wish.ticket = ticket.get();
+    Connection connection = connect(*server, wish);
+    ASSERT_TRUE(connection.handshake());
+    ASSERT_TRUE(connection.is_resumed()) << "resumption " << i;
+    Ticket next = connection.ticket();
+    EXPECT_EQ(bytes_of(next) != bytes_of(ticket), GetParam() == TLS1_3_VERSION);
+    ticket = std::move(next);
+  }
 }
 
 TEST_P(TlsVersions, a_ticket_of_another_process_does_not_resume) {
