@@ -23,6 +23,7 @@ class Contender:
     terminates_tls: bool = True
     has_access_log: bool = True
     logs_to_output: bool = False
+    http2_only: bool = False  # takes part in nothing else
 
 
 CONTENDERS = {
@@ -33,6 +34,7 @@ CONTENDERS = {
         Contender("haproxy", "HAProxy", "haproxy", "haproxy.cfg", ("-db", "-f", "@config@"), ("-v",),
                   logs_to_output=True),
         Contender("nghttpx", "nghttpx", "nghttpx", "nghttpx.conf", ("--conf=@config@",), ("--version",)),
+        Contender("h2o", "H2O", "h2o", "h2o.conf", ("--conf", "@config@"), ("--version",), http2_only=True),
         Contender("relay", "TCP relay", "relay", None, ("--listen", "@plain_port@", "--target", "@target_port@"),
                   terminates_tls=False, has_access_log=False),
     )
@@ -93,6 +95,7 @@ class RunningContender:
             "certificate_and_key": setting.certificate_and_key,
             # A worker of a root-owned nginx changes to `nobody`, which may not enter our temporary folder.
             "user": "user root;" if os.geteuid() == 0 else "",
+            "user_line": "user: root" if os.geteuid() == 0 else "",
         }
         if contender.template:
             template = (TEMPLATES / contender.template).read_text()

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -44,6 +45,9 @@ def versions(names: list[str], own_programs: dict[str, Path]) -> dict[str, str]:
             continue  # why it is missing is said by its results
     wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
     found["wrk"] = (wrk.stdout + wrk.stderr).partition("\n")[0].partition(" Copyright")[0]
+    if h2load := shutil.which("h2load"):
+        said = subprocess.run([h2load, "--version"], capture_output=True, text=True, check=False).stdout
+        found["h2load"] = said.strip().removeprefix("h2load ")
     found["openssl"] = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=False).stdout.strip()
     return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from lib import generator, preflight
 from lib.contenders import Contender, RunningContender, Setting
 from lib.generator import Load, LoadError
+from lib.http2_generator import Http2Load
 from lib.processes import POLL_SECONDS, StartError
 from lib.progress import Progress
 from lib.scenarios import IdleScenario, LoadScenario, Scenario
@@ -61,8 +62,13 @@ class Outcome:
         self.status, self.reason = "failed", reason
 
 
-def can_take_part(contender: Contender, scenario: Scenario) -> bool:
-    return contender.terminates_tls or not scenario.tls
+def why_not(contender: Contender, scenario: Scenario) -> str:
+    """Why the contender takes no part, or an empty string."""
+    if scenario.tls and not contender.terminates_tls:
+        return "does not terminate TLS"
+    if contender.http2_only and not scenario.streams:
+        return "compared over HTTP/2 only"
+    return ""
 
 
 def measure(
@@ -71,8 +77,8 @@ def measure(
     progress.note(f"\n{scenario.name}: {scenario.title}")
     outcomes = {contender.name: Outcome() for contender in contenders}
     for contender in contenders:
-        if not can_take_part(contender, scenario):
-            outcomes[contender.name] = Outcome("skipped", "does not terminate TLS")
+        if reason := why_not(contender, scenario):
+            outcomes[contender.name] = Outcome("skipped", reason)
     taking_part = [contender for contender in contenders if outcomes[contender.name].status == "ok"]
     if isinstance(scenario, IdleScenario):
         for contender in taking_part:
@@ -157,8 +163,12 @@ def _measure_load(
                 progress.note(f"{name} FAILED: {outcomes[name].reason}")
 
 
-def _load(scenario: LoadScenario, running: RunningContender, setting: Setting, plan: Plan, seconds: int) -> Load:
+def _load(
+    scenario: LoadScenario, running: RunningContender, setting: Setting, plan: Plan, seconds: int
+) -> Load | Http2Load:
     port = running.port(scenario.tls)
+    if scenario.streams:
+        return Http2Load(scenario, port, seconds, cpus=setting.load_cpus)
     return Load(scenario, port, seconds, cpus=setting.load_cpus, full_handshakes=plan.full_handshakes)
 
 
@@ -186,10 +196,10 @@ def _one_round(
             outcome.fail(f"ended with status {running.program.exit_status()} under load")
         return f"VOID: {error}"
     outcome.rounds.append(result)
-    return (
-        f"{result['requests_per_second']:>9,.0f} requests/s  {result['cpu_us_per_request']:7.1f} us CPU/request  "
-        f"p50 {result['latency_p50_us']:,.0f}  p99 {result['latency_p99_us']:,.0f} us"
-    )
+    said = f"{result['requests_per_second']:>9,.0f} requests/s  {result['cpu_us_per_request']:7.1f} us CPU/request"
+    if result["latency_p50_us"] is None:
+        return said
+    return f"{said}  p50 {result['latency_p50_us']:,.0f}  p99 {result['latency_p99_us']:,.0f} us"
 
 
 def _measured_round(scenario: LoadScenario, running: RunningContender, setting: Setting, plan: Plan) -> dict:
@@ -210,9 +220,9 @@ def _measured_round(scenario: LoadScenario, running: RunningContender, setting: 
         "cpu_us_per_request": cpu_seconds * 1e6 / report.requests,
         "cpu_share": cpu_seconds / report.duration_seconds,
         "disturbed_share": (after.wait_seconds - before.wait_seconds) / report.duration_seconds,
-        "latency_p50_us": report.latency_us["p50"],
-        "latency_p99_us": report.latency_us["p99"],
-        "latency_p99_9_us": report.latency_us["p99_9"],
+        "latency_p50_us": report.latency_us.get("p50"),
+        "latency_p99_us": report.latency_us.get("p99"),
+        "latency_p99_9_us": report.latency_us.get("p99_9"),
         "memory_bytes": memory_bytes,
     }
 

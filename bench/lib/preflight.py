@@ -4,7 +4,9 @@ A proxy that answers wrongly may well be fast; its figures would mean nothing.
 """
 
 import http.client
+import socket
 import ssl
+import subprocess
 from pathlib import Path
 
 from lib.scenarios import Scenario
@@ -23,6 +25,10 @@ def check_answers(port: int, scenario: Scenario, certificate: Path) -> str:
         cipher = ""
         if scenario.tls:
             cipher = _check_tls(connection.sock)
+        if scenario.streams:
+            connection.close()
+            _check_http2(port, scenario, certificate)
+            return cipher
         first_socket = connection.sock
         for _ in range(2):
             _check_answer(connection, scenario)
@@ -30,7 +36,7 @@ def check_answers(port: int, scenario: Scenario, certificate: Path) -> str:
             raise WrongAnswer("the connection was not kept alive")
         connection.close()
         return cipher
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, subprocess.SubprocessError) as error:
         raise WrongAnswer(f"{type(error).__name__}: {error}") from error
 
 
@@ -44,11 +50,30 @@ def _connect(port: int, scenario: Scenario, certificate: Path) -> http.client.HT
     return connection
 
 
-def _check_tls(socket: ssl.SSLSocket) -> str:
-    version, cipher = socket.version(), socket.cipher()
+def _check_tls(connection: ssl.SSLSocket) -> str:
+    version, cipher = connection.version(), connection.cipher()
     if version != "TLSv1.3":
         raise WrongAnswer(f"negotiated {version}, not TLSv1.3")
     return f"{version} {cipher[0] if cipher else '?'}"
+
+
+def _check_http2(port: int, scenario: Scenario, certificate: Path) -> None:
+    """That ALPN leads to HTTP/2, and what two streams of one connection bring."""
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    address = ("127.0.0.1", port)
+    with socket.create_connection(address, TIMEOUT_SECONDS) as plain, context.wrap_socket(
+        plain, server_hostname="localhost"
+    ) as connection:
+        if connection.selected_alpn_protocol() != "h2":
+            raise WrongAnswer(f"ALPN chose {connection.selected_alpn_protocol()}, not h2")
+    # It ends with an error for a status of 400 or above only; the body tells the rest.
+    command = ["nghttp", "--no-verify-peer", f"--timeout={TIMEOUT_SECONDS}", "--multiply=2"]
+    url = f"https://localhost:{port}{scenario.path}"
+    answer = subprocess.run([*command, url], capture_output=True, timeout=2 * TIMEOUT_SECONDS, check=False)
+    if answer.stdout != b"x" * (2 * scenario.body_bytes):
+        said = (answer.stderr or answer.stdout)[-200:].decode(errors="replace")
+        raise WrongAnswer(f"two answers over HTTP/2 of {len(answer.stdout)} bytes: {said}")
 
 
 def _check_answer(connection: http.client.HTTPConnection, scenario: Scenario) -> None:

@@ -19,6 +19,7 @@ MEASURES = (
     "memory_bytes",
 )
 PEERS = ("nginx", "haproxy", "nghttpx")
+HTTP2_PEERS = (*PEERS, "h2o")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def spread(values: Iterable[float]) -> Spread | None:
 
 
 def measured(outcome: Outcome, measure: str) -> Spread | None:
-    return spread(result[measure] for result in outcome.rounds if result)
+    return spread(result[measure] for result in outcome.rounds if result and result[measure] is not None)
 
 
 def ratio(subject: Outcome, peer: Outcome, measure: str) -> Spread | None:
@@ -78,6 +79,8 @@ RATIO_GOALS = (
     RatioGoal("http1", PEERS, 0.85),
     RatioGoal("https", PEERS, 0.90),
     RatioGoal("body-1m", ("nginx",), 1.0),
+    RatioGoal("h2-10", HTTP2_PEERS, 1.0),
+    RatioGoal("h2-100", HTTP2_PEERS, 1.0),
 )
 IDLE_GOALS = (IdleGoal("idle", 2), IdleGoal("idle-tls", 16))
 
