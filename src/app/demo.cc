@@ -38,7 +38,8 @@ std::string yaml_text(std::string_view text) {
 }
 
 std::string listener(const std::string& name, const std::string& port, const std::string& tls) {
-  return "  - name: " + name + "\n    bind: " + yaml_text(address() + ":" + port) + "\n" + tls +
+  return "  - name: " + name + "\n    bind: " + yaml_text(address() + ":" + port) +
+         "\n    http2: true\n" + tls +
          R"(    rules:
       - name: api
         priority: 10
