@@ -524,12 +524,10 @@ TEST(Load, tls_to_targets_goes_with_https) {
 
 TEST(Load, keys_of_later_versions_are_refused_as_that) {
   EXPECT_EQ(
-      joined(load_yaml("listeners: [{ name: a, bind: \"127.0.0.1:80\", http2: true }]\n" +
+      joined(load_yaml("listeners: [{ name: a, bind: \"127.0.0.1:80\" }]\n" +
                        with_group("    protocol_version: grpc\n"
                                   "    discovery: []\n") +
                        "access_log: { format: alb }\n")),
-      "f:1:53: listeners[0].http2: HTTP/2 is not supported by this version; leave the key out or "
-      "say false\n"
       "f:4:23: target_groups[0].protocol_version: http2 and grpc are not supported by this "
       "version; use http1\n"
       "f:5:5: target_groups[0].discovery: not supported by this version\n"
