@@ -45,7 +45,7 @@ TEST(Http2, every_key_is_read) {
 
 TEST(Http2, a_window_must_not_begin_larger_than_it_may_grow) {
   EXPECT_EQ(joined(load_after_listener("http2: { initial_window: 1MiB, max_window: 512KiB }\n")),
-            "f:2:43: http2.max_window: must not be smaller than initial_window (1048576 bytes)\n");
+            "f:2:44: http2.max_window: must not be smaller than initial_window (1048576 bytes)\n");
   EXPECT_EQ(joined(load_after_listener("http2: { initial_window: 17MiB }\n")),
             "f:2:8: http2: must not be smaller than initial_window (17825792 bytes)\n");
 }
