@@ -33,7 +33,10 @@ H2Channel::H2Channel(H2Link& link, std::chrono::milliseconds write_timeout)
       write_timeout_(write_timeout),
       write_deadline_(link.stream().loop().deadlines, expire<&H2Channel::writer_>(), this) {}
 
-H2Channel::~H2Channel() { link_.forget(*this); }
+H2Channel::~H2Channel() {
+  link_.forget(*this);
+  if (is_attached()) link_.flush_soon();  // the peer learns of it
+}
 
 // --- in
 
@@ -166,11 +169,7 @@ Transfer H2Channel::start() {
     is_sending_ = has_pieces_out_;
   }
   if (sent == Transfer::ok && !is_sending_ && !trailers_out_.empty()) return start();
-  if (is_closed_ && is_sending_) {
-    is_sending_ = false;
-    return Transfer::failed;
-  }
-  return sent;
+  return was_cut_ ? Transfer::failed : sent;
 }
 
 // Gives the session what it can take now.
@@ -209,18 +208,18 @@ Transfer H2Channel::advance() {
 net::Task<Transfer> H2Channel::finish() {
   Transfer result = Transfer::ok;
   while (is_sending_) {
-    if (is_closed_) {
+    if (was_cut_) {
       result = Transfer::failed;
       break;
     }
-    write_deadline_.set(write_timeout_);
-    const net::Wake wake = co_await writer_.wait();
-    write_deadline_.clear();
-    if (wake != net::Wake::ready) {
+    if (has_pieces_out_) {
+      write_deadline_.set(write_timeout_);
+      const net::Wake wake = co_await writer_.wait();
+      write_deadline_.clear();
+      if (wake == net::Wake::ready) continue;
       result = wake == net::Wake::expired ? Transfer::expired : Transfer::cancelled;
       break;
     }
-    if (has_pieces_out_) continue;
     is_sending_ = false;
     if (!trailers_out_.empty()) {
       result = advance();
@@ -247,6 +246,8 @@ void H2Channel::on_drained() {
 void H2Channel::on_closed(Reason reason, std::uint32_t /*error_code*/) {
   is_closed_ = true;
   closed_reason_ = reason;
+  // A stream may also end in order, in the very turn that its last piece left.
+  was_cut_ = has_pieces_out_;
   has_pieces_out_ = false;
   note();
 }

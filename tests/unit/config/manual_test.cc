@@ -69,6 +69,7 @@ TEST(Manual, every_key_is_in_the_table_of_keys_and_in_the_full_example) {
        {"timeouts", "limits", "forwarding", "admin", "access_log", "log", "shutdown"}) {
     document += section(name) + '\n';
   }
+  document += "http2: { " + z + ", " + section("abuse") + " }\n";
   const std::vector<std::string> keys = known_keys(document);
   EXPECT_GT(keys.size(), 125U);
 
@@ -111,6 +112,8 @@ const std::map<std::string, std::string> companions = {
     {"stickiness.duration", "type: lb_cookie"},
     {"passive_health.ejection_time", "max_ejection_time: 1d"},
     {"passive_health.max_ejection_time", "ejection_time: 100ms"},
+    {"http2.initial_window", "max_window: 2147483647"},
+    {"http2.max_window", "initial_window: 65535"},
     {"websocket.ping_interval", "idle_timeout: 30d"},
 };
 
