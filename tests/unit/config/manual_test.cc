@@ -130,6 +130,7 @@ std::optional<std::string> document_with(const Row& row, const std::string& valu
     setting += ", " + more->second;
   keys.pop_back();
   for (const std::string& key : keys | std::views::reverse) setting = key + ": { " + setting + " }";
+  if (of_group && path.starts_with("tls.")) setting = "protocol: https, " + setting;
   return std::string(test::smallest) +
          (of_group ? "target_groups: [{ name: g, " + setting + " }]\n" : setting + "\n");
 }
