@@ -16,6 +16,7 @@
 typedef struct ssl_st SSL;
 typedef struct ssl_session_st SSL_SESSION;
 
+int SSL_is_init_finished(const SSL* ssl);
 int SSL_session_reused(const SSL* ssl);
 int SSL_set_session(SSL* ssl, SSL_SESSION* session);
 
@@ -33,8 +34,10 @@ int SSL_clear(SSL* ssl) {
     if (symbol == NULL) abort();
     *(void**)&next = symbol;
   }
-  ++handshakes;
-  if (SSL_session_reused(ssl)) ++resumed;
+  if (SSL_is_init_finished(ssl)) {  // wrk clears each connection twice
+    ++handshakes;
+    if (SSL_session_reused(ssl)) ++resumed;
+  }
   const int cleared = next(ssl);
   if (getenv("KEEP_TLS_SESSIONS") == NULL) SSL_set_session(ssl, NULL);
   return cleared;

@@ -124,7 +124,7 @@ enum class Reason : std::uint8_t {
   proxy_header_untrusted,  // a header of the PROXY protocol from a peer that may not send one
   proxy_header_invalid,    // malformed, too long, or missing where it is required
   proxy_header_timeout,    // not there in time; proxy_protocol.timeout of the listener
-  too_many_handshakes,  // limits.tls_handshakes, and none ended within timeouts.tls_handshake
+  too_many_handshakes,     // limits.tls_handshakes, and none ended within timeouts.tls_handshake
   last_ = too_many_handshakes,
 };
 

@@ -62,9 +62,10 @@ TEST(Manual, every_key_is_in_the_table_of_keys_and_in_the_full_example) {
     group += ", " + section(name);
   }
   std::string document = z + "\nlisteners: [{ " + z + ", " + section("proxy_protocol") +
-                         ", tls: { " + z + ", " + section("client_certificates") +
-                         ", certificates: [{ " + z + " }] }, rules: [{ " + z + ", " +
-                         section("timeouts") + " }] }]\ntarget_groups: [{ " + group + " }]\n";
+                         ", tls: { " + z + ", " + section("client_certificates") + ", " +
+                         section("ticket_keys") + ", certificates: [{ " + z + " }] }, rules: [{ " +
+                         z + ", " + section("timeouts") + " }] }]\ntarget_groups: [{ " + group +
+                         " }]\n";
   for (const char* name :
        {"timeouts", "limits", "forwarding", "admin", "access_log", "log", "shutdown"}) {
     document += section(name) + '\n';
@@ -133,6 +134,7 @@ std::optional<std::string> document_with(const Row& row, const std::string& valu
   keys.pop_back();
   for (const std::string& key : keys | std::views::reverse) setting = key + ": { " + setting + " }";
   if (of_group && path.starts_with("http2.")) setting += ", protocol_version: http2";
+  if (of_group && path.starts_with("tls.")) setting = "protocol: https, " + setting;
   return std::string(test::smallest) +
          (of_group ? "target_groups: [{ name: g, " + setting + " }]\n" : setting + "\n");
 }

@@ -172,7 +172,7 @@ class Watched {
   boost::asio::io_context context_;
   observe::Registry metrics_;
   observe::Cells& cells_ = metrics_.add_cells();
-  observe::AccessLogWriter writer_;
+  observe::AccessLogWriter writer_{metrics_};
   net::Loop loop_;  // of the health checks: none are configured
   Events events_;
   Targets live_targets_{loop_, cells_, events_};
