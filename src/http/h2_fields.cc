@@ -6,11 +6,12 @@
 
 namespace sluice::http {
 
+// Spans serve `complete` only. They stay behind, so that a session allocates them once and not for
+// each head.
 H2Fields::H2Fields(H2Fields&& other) noexcept
     : storage_(std::move(other.storage_)),
       capacity_(std::exchange(other.capacity_, 0)),
       used_(std::exchange(other.used_, 0)),
-      spans_(std::move(other.spans_)),
       fields_(std::move(other.fields_)),
       list_bytes_(std::exchange(other.list_bytes_, 0)) {
   other.clear();
@@ -21,7 +22,7 @@ H2Fields& H2Fields::operator=(H2Fields&& other) noexcept {
   storage_ = std::move(other.storage_);
   capacity_ = std::exchange(other.capacity_, 0);
   used_ = std::exchange(other.used_, 0);
-  spans_ = std::move(other.spans_);
+  spans_.clear();
   fields_ = std::move(other.fields_);
   list_bytes_ = std::exchange(other.list_bytes_, 0);
   other.clear();

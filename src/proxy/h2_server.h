@@ -2,6 +2,7 @@
 // exchange, which may outlast the stream.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "sluice/http/h2_session.h"
@@ -17,6 +18,12 @@ class H2Connection;
 class H2Server final : public upstream::H2Channel, public ClientSide {
  public:
   explicit H2Server(H2Connection& connection);
+
+  // One comes and goes with each request: its memory is reused as that of the frames it runs in.
+  static void* operator new(std::size_t bytes) { return net::FrameMemory::operator new(bytes); }
+  static void operator delete(void* stream, std::size_t bytes) noexcept {
+    net::FrameMemory::operator delete(stream, bytes);
+  }
 
   [[nodiscard]] bool is_http2() const override { return true; }
   void begin_body() override;

@@ -18,7 +18,7 @@ using observe::Reason;
 
 namespace {
 
-constexpr std::size_t spare_exchanges_max = 256;
+constexpr std::size_t spare_exchanges_max = 1024;  // ten busy HTTP/2 connections
 
 }  // namespace
 
