@@ -88,6 +88,7 @@ ssize_t H2Session::Impl::read_data(nghttp2_session* /*session*/, std::int32_t id
   if (stream->piece_count_ == 0 && stream->trailers_ != nullptr) {
     *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     if (!me.submit_stored_trailers(*stream)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    stream->on_drained();
     return 0;
   }
   if (stream->piece_count_ == 0 && !stream->last_pieces_) {
@@ -124,7 +125,7 @@ int H2Session::Impl::send_data(nghttp2_session* /*session*/, nghttp2_frame* fram
   me.out_ = me.out_.subspan(frame_header_bytes);
   me.out_has_bytes_ = true;
   me.content_sent_ += size;
-  const bool had_pieces = stream->piece_count_ > 0;
+  const bool had_pieces = stream->piece_count_ > 0 || stream->last_pieces_;  // an end is one
   while (size > 0 && stream->first_piece_ < stream->piece_count_) {
     base::Bytes& piece = stream->pieces_[stream->first_piece_];
     const std::size_t part = std::min(size, piece.size());
