@@ -97,7 +97,8 @@ ssize_t H2Session::Impl::read_data(nghttp2_session* /*session*/, std::int32_t id
   }
   constexpr std::size_t worthwhile = 1024;  // smaller frames only when no more is to be sent
   std::size_t bytes = 0;
-  for (std::size_t i = stream->first_piece_; i < stream->piece_count_ && bytes < size; ++i) {
+  // Beyond `size`, if there is more: pieces that fill a frame exactly need not be the last.
+  for (std::size_t i = stream->first_piece_; i < stream->piece_count_ && bytes <= size; ++i) {
     bytes += stream->pieces_[i].size();
   }
   const std::size_t wanted = std::min(bytes, size);
