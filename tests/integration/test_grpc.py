@@ -13,6 +13,7 @@ import pytest
 from support import h2_raw
 from support.configuration import site, tls
 from support.grpc_target import Channel, GrpcTarget
+from support.h2_target import H2Target
 from support.waiting import PATIENCE, wait_until
 
 Code = grpc.StatusCode
@@ -228,8 +229,29 @@ def test_a_deadline_that_passes_ends_the_call_on_both_sides(start_sluice, start_
     error = failure_of(lambda: connect(proxy).hang(b"", timeout=1))
     assert error.code() is Code.DEADLINE_EXCEEDED
     wait_until(lambda: target.cancelled == target.calls.get("Hang", 0), "the call is cancelled")
+    # Whoever looked at its clock first: the target, we, the client.
     line = proxy.wait_for_lines(1)[0]
-    assert line["reason"] in ("total_timeout", "client_closed", "h2_reset_by_peer")
+    assert line["reason"] in (None, "total_timeout", "client_closed", "h2_reset_by_peer")
+
+
+def test_a_deadline_passes_at_the_proxy_when_both_sides_ignore_it(start_sluice):
+    target = H2Target(lambda connection, request: None)
+    try:
+        proxy = start_sluice(calls(target))
+        with h2_raw.Connection.open(proxy.port("web")) as connection:
+            connection.send(h2_raw.headers(1, h2_raw.request(
+                ("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", "300m"),
+                method="POST", path="/test.Echo/Hang")))
+            stream = connection.stream(1)
+            connection.read_until(lambda: stream.ended or stream.reset is not None)
+            head = dict(stream.heads[0])
+        assert (head[":status"], head["grpc-status"], head["grpc-message"]) == ("200", "4",
+                                                                              "total_timeout")
+        wait_until(lambda: target.connections[0].resets == [h2_raw.CANCEL], "the call is cancelled")
+        line = proxy.final_log()[0]
+        assert (line["status"], line["reason"]) == (504, "total_timeout")
+    finally:
+        target.close()
 
 
 def test_a_timeout_of_ours_is_a_deadline_exceeded(start_sluice, start_grpc_target, connect):
@@ -405,6 +427,21 @@ def test_a_message_over_the_limit_is_resource_exhausted(start_sluice, start_grpc
     proxy = start_sluice(calls(start_grpc_target(), sections={"limits": {"body": "64KiB"}}))
     error = failure_of(lambda: connect(proxy).unary(b"x" * 200_000, timeout=WITHIN))
     assert (error.code(), error.details()) == (Code.RESOURCE_EXHAUSTED, "body_too_large")
+
+
+def test_the_health_service_takes_a_target_out_and_back(start_sluice, start_grpc_target, connect):
+    target = start_grpc_target()
+    proxy = start_sluice(calls(target, health_check={
+        "interval": "500ms", "timeout": "500ms", "healthy_threshold": 2, "unhealthy_threshold": 2,
+        "service": "test.Echo"}))
+    channel = connect(proxy)
+    proxy.wait_for_metric_value("sluice_targets", 1, state="healthy")
+    assert channel.unary(b"x", timeout=WITHIN) == b"x"
+    target.is_serving = False
+    proxy.wait_for_metric_value("sluice_targets", 1, state="unhealthy")
+    target.is_serving = True
+    proxy.wait_for_metric_value("sluice_targets", 1, state="healthy")
+    assert channel.unary(b"x", timeout=WITHIN) == b"x"
 
 
 def test_a_full_queue_is_unavailable(start_sluice, start_grpc_target, connect):

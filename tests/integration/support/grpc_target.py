@@ -30,7 +30,11 @@ class _Handlers(grpc.GenericRpcHandler):
             "HangAfterOne": grpc.unary_stream_rpc_method_handler(target.hang_after_one),
         }
 
+        self._check = grpc.unary_unary_rpc_method_handler(target.check)
+
     def service(self, details):
+        if details.method == "/grpc.health.v1.Health/Check":
+            return self._check
         service, _, method = details.method.lstrip("/").partition("/")
         return self._methods.get(method) if service == SERVICE else None
 
@@ -46,6 +50,7 @@ class GrpcTarget:
         self.metadata = None  # of the last call
         self.time_remaining = None
         self.cancelled = 0
+        self.is_serving = True  # says the health service
         self.go_on = threading.Event()  # lets Hang answer
         self._server = grpc.server(futures.ThreadPoolExecutor(threads),
                                    options=[*_OPTIONS, ("grpc.so_reuseport", 0)])
@@ -78,6 +83,10 @@ class GrpcTarget:
             self.cancelled += 1
 
     # --- methods
+
+    def check(self, request, context):
+        """grpc.health.v1: field 1 is SERVING (1) or NOT_SERVING (2)."""
+        return bytes([8, 1 if self.is_serving else 2])
 
     def unary(self, request, context):
         """Echoes, also metadata whose names begin with x-; trailing ones begin with t-."""
