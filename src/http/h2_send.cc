@@ -89,6 +89,7 @@ ssize_t H2Session::Impl::read_data(nghttp2_session* /*session*/, std::int32_t id
   if (stream->piece_count_ == 0 && stream->trailers_ != nullptr) {
     *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     if (!me.submit_stored_trailers(*stream)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    stream->on_drained();
     return 0;
   }
   if (stream->piece_count_ == 0 && !stream->last_pieces_) {
@@ -97,7 +98,8 @@ ssize_t H2Session::Impl::read_data(nghttp2_session* /*session*/, std::int32_t id
   }
   constexpr std::size_t worthwhile = 1024;  // smaller frames only when no more is to be sent
   std::size_t bytes = 0;
-  for (std::size_t i = stream->first_piece_; i < stream->piece_count_ && bytes < size; ++i) {
+  // Beyond `size`, if there is more: pieces that fill a frame exactly need not be the last.
+  for (std::size_t i = stream->first_piece_; i < stream->piece_count_ && bytes <= size; ++i) {
     bytes += stream->pieces_[i].size();
   }
   const std::size_t wanted = std::min(bytes, size);
@@ -125,7 +127,7 @@ int H2Session::Impl::send_data(nghttp2_session* /*session*/, nghttp2_frame* fram
   me.out_ = me.out_.subspan(frame_header_bytes);
   me.out_has_bytes_ = true;
   me.content_sent_ += size;
-  const bool had_pieces = stream->piece_count_ > 0;
+  const bool had_pieces = stream->piece_count_ > 0 || stream->last_pieces_;  // an end is one
   while (size > 0 && stream->first_piece_ < stream->piece_count_) {
     base::Bytes& piece = stream->pieces_[stream->first_piece_];
     const std::size_t part = std::min(size, piece.size());

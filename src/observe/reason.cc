@@ -116,7 +116,6 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::h2_too_many_priority_updates, "h2_too_many_priority_updates", 0, Side::client},
     {Reason::h2_too_many_empty_data, "h2_too_many_empty_data", 0, Side::client},
     {Reason::h2_too_many_window_updates, "h2_too_many_window_updates", 0, Side::client},
-    {Reason::h2_window_stalled, "h2_window_stalled", 0, Side::client},
     // Connection level.
     {Reason::tls_handshake_failed, "tls_handshake_failed", 0, Side::client},
     {Reason::client_certificate_refused, "client_certificate_refused", 0, Side::client},

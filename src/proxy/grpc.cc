@@ -69,6 +69,11 @@ std::uint32_t grpc_status(Reason reason, std::uint16_t http_status) {
     case Reason::total_timeout:
     case Reason::target_response_timeout:
     case Reason::target_try_timeout: return deadline_exceeded;
+    // Behind the head of an answer, where there is no status of HTTP any more.
+    case Reason::target_body_cut:
+    case Reason::target_body_timeout:
+    case Reason::shutdown_deadline: return unavailable;
+    case Reason::target_body_malformed: return internal;
     default: break;
   }
   switch (http_status) {

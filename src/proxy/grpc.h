@@ -20,7 +20,8 @@ namespace sluice::proxy {
 [[nodiscard]] std::optional<std::chrono::milliseconds> grpc_timeout(
     const http::RequestHead& request);
 
-// The gRPC status for an answer of ours.
+// The gRPC status for a failure of ours: `http_status` is what others are told, 0 behind the head
+// of an answer.
 [[nodiscard]] std::uint32_t grpc_status(observe::Reason reason, std::uint16_t http_status);
 
 }  // namespace sluice::proxy

@@ -104,6 +104,27 @@ net::Task<After> send_grpc_failure(Exchange& exchange, std::uint16_t status) {
   co_return co_await send(exchange, answer);
 }
 
+// Behind the head of the target's answer the status goes into the trailers, where the target's own
+// would have been: a stream that is reset says INTERNAL to clients, whatever the cause. What was
+// left of a message is dropped by them.
+net::Task<After> end_grpc_answer(Exchange& exchange) {
+  std::string trailers = "grpc-status: ";
+  trailers += std::to_string(grpc_status(exchange.reason, observe::status_of(exchange.reason)));
+  trailers.append("\r\ngrpc-message: ").append(observe::text(exchange.reason)).append("\r\n");
+  upstream::Sender& sender = exchange.client_side->sender();
+  sender.add({}, true, trailers);
+  net::Transfer sent = sender.start();
+  if (sender.is_unfinished()) sent = co_await sender.finish();
+  co_return sent == net::Transfer::ok ? After::close : After::cut;
+}
+
+// The client still reads, and has not been promised a length.
+bool may_end_grpc_answer(const Exchange& exchange) {
+  return is_grpc(exchange.request) && exchange.client_side->is_http2() &&
+         exchange.answer.framing != http::Framing::length &&
+         observe::side_of(exchange.reason) != observe::Side::client;
+}
+
 // What an answer to that has to tell besides its status.
 std::string_view fields_with(Reason reason, bool is_http2) {
   switch (reason) {
@@ -153,6 +174,7 @@ net::Task<After> fail(Exchange& exchange, Reason reason) {
   set_end(exchange, reason);
   const std::uint16_t status = observe::status_of(exchange.reason);
   if (exchange.answer_begun) {
+    if (may_end_grpc_answer(exchange)) co_return co_await end_grpc_answer(exchange);
     const bool framed =
         exchange.answer.framing == http::Framing::length || exchange.request.minor_version > 0;
     co_return framed ? After::cut : After::abort;

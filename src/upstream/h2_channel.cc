@@ -192,14 +192,14 @@ Transfer H2Channel::advance() {
     const Runs runs = std::exchange(runs_, {});
     bytes_written_ += runs.bytes;
     sent_end_ = is_last_ && trailers_out_.empty();
-    has_pieces_out_ = runs.bytes > 0;  // an end alone is out of our hands at once
     is_sound = session()->send_data(*this, {runs.items.data(), runs.count}, sent_end_);
-    if (!is_sound) has_pieces_out_ = false;
+    has_pieces_out_ = is_sound;
   } else if (is_sound && !trailers_out_.empty()) {
     split_lines(base::as_bytes(trailers_out_), lines);
     bytes_written_ += trailers_out_.size();
     sent_end_ = true;
     is_sound = session()->send_trailers(*this, lines);
+    has_pieces_out_ = is_sound;
     trailers_out_.clear();
   }
   return is_sound ? Transfer::ok : Transfer::failed;
@@ -223,6 +223,7 @@ net::Task<Transfer> H2Channel::finish() {
     is_sending_ = false;
     if (!trailers_out_.empty()) {
       result = advance();
+      is_sending_ = has_pieces_out_;
       link_.flush_soon();
     }
   }

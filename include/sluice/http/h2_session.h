@@ -97,8 +97,8 @@ class H2Stream {
   // The message is whole, also one without content, after its on_head; `trailers` is empty when
   // there were none.
   virtual void on_end(H2Fields&& trailers) = 0;
-  // What `send_data` was given has left it, and its views are not needed any more. Once for each
-  // call that gave some bytes, from inside `send`.
+  // What `send_data` or `send_trailers` was given has left it: views are not needed any more. Once
+  // for each call that gave bytes or the end, which waits for a window, too; from inside `send`.
   virtual void on_drained() = 0;
   // The stream has ended, and the session has forgotten it. `reason`: none when both messages are
   // whole, or when we reset it ourselves by `reset`. Else who broke it off:

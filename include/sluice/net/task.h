@@ -54,7 +54,7 @@ class FrameMemory {
 #endif
   static constexpr std::size_t granularity = 64;
   static constexpr std::size_t classes = 48;  // up to 3 KiB
-  static constexpr std::size_t kept_per_class = 512;
+  static constexpr std::size_t kept_per_class = 1024;
 
   struct FreeBlock {
     FreeBlock* next;

@@ -115,7 +115,6 @@ enum class Reason : std::uint8_t {
   h2_too_many_priority_updates,
   h2_too_many_empty_data,
   h2_too_many_window_updates,
-  h2_window_stalled,  // -: a window of the client stayed closed; http2.stall_timeout
   // --- connection level: logged on the error log and counted, no exchange
   tls_handshake_failed,
   client_certificate_refused,

@@ -120,7 +120,7 @@ class H2Channel : public http::H2Stream, public Body, public Sender {
   std::string trailers_out_;
   bool is_last_ = false;
   bool is_sending_ = false;      // `start` was not enough
-  bool has_pieces_out_ = false;  // the session has them
+  bool has_pieces_out_ = false;  // the session has them; an end waits for a window as they do
   bool was_cut_ = false;         // the stream ended with pieces still out
   bool sent_end_ = false;
   std::uint64_t bytes_written_ = 0;

@@ -236,6 +236,7 @@ TEST(H2Session, carries_informational_answers_then_the_final_one_and_trailers) {
   const std::string_view body = "body";
   const std::array<base::Bytes, 1> pieces{base::as_bytes(body)};
   served.when_drained = [&] {
+    if (served.drained > 1) return;
     EXPECT_TRUE(pair.server.session->send_trailers(served, Lines{{"Grpc-Status", "0"}}));
   };
   ASSERT_TRUE(pair.server.session->send_data(served, pieces, false));
@@ -248,6 +249,50 @@ TEST(H2Session, carries_informational_answers_then_the_final_one_and_trailers) {
   EXPECT_EQ(request.trailers, "grpc-status=0;");
   EXPECT_EQ(request.why, Reason::none);
   EXPECT_EQ(served.closed, 1);
+  EXPECT_EQ(served.drained, 2);
+}
+
+TEST(H2Session, sends_the_pieces_behind_those_that_fill_a_frame_exactly) {
+  Pair pair;
+  Stream request;
+  const std::string frame(16'384, 'f');
+  const std::string rest = "rest";
+  const std::array<base::Bytes, 3> pieces{base::as_bytes(frame).first(8'192),
+                                          base::as_bytes(frame).subspan(8'192),
+                                          base::as_bytes(rest)};
+  ASSERT_TRUE(pair.client.session->open(request, post_lines, false));
+  ASSERT_TRUE(pair.client.session->send_data(request, pieces, true));
+  pair.exchange();
+  EXPECT_TRUE(pair.server.stream().body == frame + rest);
+  EXPECT_EQ(pair.server.stream().ends, 1);
+}
+
+TEST(H2Session, says_that_an_end_has_left_also_when_it_waits_for_a_window) {
+  H2Settings small;
+  small.initial_window_bytes = 1000;
+  for (const bool with_trailers : {false, true}) {
+    Pair pair(small);
+    pair.server.consumes = false;
+    Stream request;
+    const std::string content(1000, 'x');
+    const std::array<base::Bytes, 1> pieces{base::as_bytes(content)};
+    ASSERT_TRUE(pair.client.session->open(request, post_lines, false));
+    ASSERT_TRUE(pair.client.session->send_data(request, pieces, false));
+    pair.exchange();
+    EXPECT_EQ(request.drained, 1);
+    if (with_trailers) {
+      ASSERT_TRUE(pair.client.session->send_trailers(request, Lines{{"x-sum", "1"}}));
+    } else {
+      ASSERT_TRUE(pair.client.session->send_data(request, {}, true));
+    }
+    pair.exchange();
+    Stream& served = pair.server.stream();
+    EXPECT_EQ(request.drained, served.ends == 1 ? 2 : 1);
+    pair.server.session->consumed(served, 1000);
+    pair.exchange();
+    EXPECT_EQ(request.drained, 2);
+    EXPECT_EQ(served.ends, 1);
+  }
 }
 
 // 300,000 bytes each way, through windows of 16 KiB, with buffers of any size.
