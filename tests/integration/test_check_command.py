@@ -112,9 +112,9 @@ ERRORS = {
                         "target_groups[1].name", None),
     "trailer_that_frames": (lambda text: text + "forwarding: { trailers: [content-length] }\n",
                             "forwarding.trailers[0]", "trailers"),
-    "grpc_is_not_there_yet": (
-        lambda text: text + "  - name: calls\n    protocol_version: grpc\n    targets: []\n",
-        "target_groups[1].protocol_version", "grpc"),
+    "no_such_version_of_http": (
+        lambda text: text + "  - name: calls\n    protocol_version: http4\n    targets: []\n",
+        "target_groups[1].protocol_version", "http4"),
 }
 
 
