@@ -56,6 +56,7 @@ void read_ticket_keys(Section& section, ServerTls& tls, Problems& problems) {
     tls.ticket_keys_file = one_line(*file, problems).value_or("");
     tls.ticket_keys_position = file->position();
   }
+  if (!tls.session_tickets) node->error("has no meaning with session_tickets: false", problems);
 }
 
 }  // namespace

@@ -148,6 +148,7 @@ class Loader {
   bool load_trust(SSL_CTX& context, X509_STORE& store) {
     const std::string& name = settings_.trust_store;
     TlsFile file;
+    if (name.empty()) return false;  // the configuration's reader has said so
     if (!read("trust_store", name, file)) return false;
     const BioPointer pem = file.open();
     authorities_ = pem ? read_certificates(*pem) : nullptr;
