@@ -97,6 +97,7 @@ struct H2Session::Impl {
   static int frame_received(nghttp2_session*, const nghttp2_frame* frame, void* self);
   static int stream_closed(nghttp2_session*, std::int32_t id, std::uint32_t error_code, void* self);
   static int before_frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* self);
+  static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* self);
   static int frame_not_sent(nghttp2_session*, const nghttp2_frame* frame, int error, void* self);
   static ssize_t read_data(nghttp2_session*, std::int32_t id, std::uint8_t* buffer,
                            std::size_t size, std::uint32_t* flags, nghttp2_data_source*,

@@ -29,6 +29,19 @@ Reason reason_of(std::uint32_t error_code) {
 
 }  // namespace
 
+// A field block that ends the message, a head alone or trailers, is out of our hands only now: a
+// reset before would take its place.
+int H2Session::Impl::frame_sent(nghttp2_session* /*session*/, const nghttp2_frame* frame,
+                                void* self) {
+  if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
+    return 0;
+  }
+  Impl& me = impl(self);
+  H2Stream* const stream = me.find_live(frame->hd.stream_id);
+  if (stream != nullptr) stream->on_drained();
+  return me.verdict();
+}
+
 int H2Session::Impl::before_frame_sent(nghttp2_session* session, const nghttp2_frame* frame,
                                        void* self) {
   Impl& me = impl(self);
@@ -89,7 +102,6 @@ ssize_t H2Session::Impl::read_data(nghttp2_session* /*session*/, std::int32_t id
   if (stream->piece_count_ == 0 && stream->trailers_ != nullptr) {
     *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     if (!me.submit_stored_trailers(*stream)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    stream->on_drained();
     return 0;
   }
   if (stream->piece_count_ == 0 && !stream->last_pieces_) {

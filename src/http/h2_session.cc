@@ -86,6 +86,7 @@ void H2Session::Impl::set_callbacks(nghttp2_session_callbacks* callbacks) const 
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, frame_received);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, stream_closed);
   nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, before_frame_sent);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, frame_sent);
   nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, frame_not_sent);
   nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
 }

@@ -61,7 +61,12 @@ net::Task<After> act(Exchange& exchange) {
   if (const auto* to = std::get_if<route::Redirect>(&*action)) {
     co_return co_await redirect(exchange, *to);
   }
-  co_return co_await respond(exchange, std::get<route::FixedResponse>(*action));
+  const auto& response = std::get<route::FixedResponse>(*action);
+  // A 2xx would open a tunnel that nobody is behind (RFC 9110 9.3.6).
+  if (!exchange.request.connect_protocol.empty() && response.status < 300) {
+    co_return co_await fail(exchange, Reason::connect_protocol_unknown);
+  }
+  co_return co_await respond(exchange, response);
 }
 
 }  // namespace

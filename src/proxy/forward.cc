@@ -86,10 +86,16 @@ net::Task<Reason> obtain_answer(Exchange& exchange, const StickySession& session
   while (reason == Reason::none) {
     begin_hedge(exchange, session);
     reason = co_await try_target(exchange, false);
+    bool was_unprocessed = false;
     for (int afresh = 0; afresh < afresh_max && died_of_old_age(exchange, reason); ++afresh) {
-      const bool was_unprocessed = exchange.target->was_unprocessed();
+      was_unprocessed = exchange.target->was_unprocessed();
       reason = co_await try_afresh(exchange, reason);
       if (!was_unprocessed) break;
+    }
+    // A target that sheds load, and may have no more connections: asking it again would never end.
+    if (was_unprocessed && reason == Reason::target_queue_full) {
+      report_try(exchange, reason);
+      co_return reason;
     }
     if (exchange.hedge != nullptr) reason = co_await settle_hedge(exchange, reason);
     if (reason == Reason::target_queue_full) {

@@ -204,6 +204,10 @@ net::Task<Reason> read_answer_head(Exchange& exchange) {
       reason = judge_switch(exchange);
       if (reason != Reason::none) co_return reason;
     }
+    // To the client of an extended CONNECT any 2xx says that its WebSocket is open (RFC 8441 5).
+    if (!exchange.request.connect_protocol.empty() && status >= 200 && status < 300) {
+      co_return Reason::target_upgrade_invalid;
+    }
     if (status >= 200 || status == 101) break;
     if (informational >= exchange.model().limits.informational_responses) {
       co_return Reason::target_too_many_informational;

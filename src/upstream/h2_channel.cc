@@ -186,8 +186,15 @@ Transfer H2Channel::advance() {
     bytes_written_ += head_.size();
     split_lines(std::exchange(head_, {}), lines);
     is_sound = put_head(lines, ends);
+    if (is_sound && session() == nullptr) is_sound = false;
     sent_end_ = ends;
+    if (ends) {
+      has_pieces_out_ = is_sound;  // until the session has packed it
+      return is_sound ? Transfer::ok : Transfer::failed;
+    }
   }
+  // Never opened, and given up by now: there is nobody to give content to.
+  if (session() == nullptr) return Transfer::failed;
   if (is_sound && (runs_.bytes > 0 || (is_last_ && !sent_end_ && trailers_out_.empty()))) {
     const Runs runs = std::exchange(runs_, {});
     bytes_written_ += runs.bytes;

@@ -77,8 +77,12 @@ bool H2Client::was_unprocessed() const {
   return stream_->was_refused() || stream_->closed_reason() == Reason::h2_unprocessed;
 }
 
+// Only a connection that has ended can have died of old age: a stream that its target reset on one
+// that lives was answered in its way.
+bool H2Client::connection_was_used() const { return was_used_ && lease_->connection().has_ended(); }
+
 bool H2Client::is_open() const {
-  return !stream_->is_closed() && !lease_->connection().has_ended();
+  return !stream_->is_closed() && !stream_->was_refused() && !lease_->connection().has_ended();
 }
 
 net::Task<Reason> H2Client::read_head(http::ResponseHead& head, http::Method method) {

@@ -149,6 +149,7 @@ void H2TargetConnection::end_now() {
   const std::shared_ptr<H2TargetConnection> self = shared_from_this();
   close();
   (void)stream_->cancel_reader();
+  (void)stream_->cancel_writer();  // a peer that does not read has had its time
 }
 
 // --- what the peer says

@@ -61,6 +61,11 @@ net::Task<Reason> H2Link::run(net::Buffer received) {
   has_ended_ = true;
   gather();
   (void)flush();  // GOAWAY above all
+  // After an end in order what has been promised is written, the end of a last answer above all.
+  while (reason_ == Reason::none && is_blocked_) {
+    const net::Wake wake = co_await written_.wait();
+    if (wake != net::Wake::ready) break;
+  }
   session_.abandon(reason_ == Reason::none ? Reason::client_closed : reason_);
   wake_noted();
   co_return reason_;
@@ -135,17 +140,25 @@ bool H2Link::flush() {
   if (output_.has_memory()) output_.compact();
   is_blocked_ = true;
   stream_.set_write_deadline(write_timeout_);
-  stream_.watch_writer([this](net::Wake wake) {
-    const std::shared_ptr<bool> alive = alive_;
-    is_blocked_ = false;
-    stream_.clear_write_deadline();
-    if (wake == net::Wake::expired) return end(Reason::client_write_timeout);
-    if (wake == net::Wake::closed) return end(Reason::client_closed);
-    if (!flush()) return;
-    gather();  // whoever it wakes may end everything
-    if (*alive) (void)flush();
-  });
+  stream_.watch_writer([this](net::Wake wake) { may_write(wake); });
   return false;
+}
+
+void H2Link::may_write(net::Wake wake) {
+  const std::shared_ptr<bool> alive = alive_;
+  is_blocked_ = false;
+  stream_.clear_write_deadline();
+  if (wake == net::Wake::expired) {
+    end(Reason::client_write_timeout);
+  } else if (wake == net::Wake::closed) {
+    end(Reason::client_closed);
+  } else if (flush()) {
+    gather();  // whoever it wakes may end everything
+    if (!*alive) return;
+    (void)flush();
+  }
+  // The last that is done here: `run` ends with it.
+  if (!is_blocked_) written_.fire(net::Wake::ready);
 }
 
 void H2Link::note(H2Channel& channel) {

@@ -42,6 +42,10 @@ H2Pool::~H2Pool() {
     connection->pool_ = nullptr;
     connection->end_now();
   }
+  // Those that are closing end in a later turn, and there may be none.
+  for (const auto& leaving : std::exchange(leaving_, {})) {
+    if (const auto connection = leaving.lock()) connection->end_now();
+  }
 }
 
 void H2Pool::apply(const Http2Settings& settings) {
@@ -170,6 +174,8 @@ void H2Pool::wake_called() {
 
 void H2Pool::forget(H2TargetConnection& connection) {
   const bool never_answered = !connection.has_peer_settings() && connection.has_ended();
+  std::erase_if(leaving_, [](const auto& each) { return each.expired(); });
+  leaving_.push_back(connection.weak_from_this());
   std::erase_if(connections_, [&](const auto& each) { return each.get() == &connection; });
   if (never_answered) {
     fail_waiters(net::DialError::failed, "ended before its SETTINGS came");

@@ -159,3 +159,47 @@ def test_a_hundred_uploads_beside_each_other_arrive_whole(proxy):
         connection.read_until(lambda: all(connection.stream(each).ended for each in numbers))
         assert all(connection.stream(each).status == 200 for each in numbers)
     assert arrived == [size] * len(numbers)
+
+
+@pytest.fixture
+def empty_answers(start_sluice, start_target):
+    """`/empty` ends with its head; everything else is long."""
+    size = 2 * MIB
+    web = listener("web", rule("empty", 10, {"path": ["/empty"]}, action="empty"), http2=True)
+    return start_sluice({"listeners": [web], "target_groups": [
+        group("targets", start_target(serve_body(bytes(size)))),
+        group("empty", start_target(serve_body(b"")))]}), size
+
+
+def test_answers_that_end_with_their_head_come_also_behind_a_download_that_nobody_reads(
+        empty_answers):
+    running, size = empty_answers
+    reader = slow_connection(running.port())
+    try:
+        reader.send(headers(1, GET))
+        numbers = range(3, 43, 2)
+        # Pings fill what waits to be written, besides.
+        reader.send(b"".join(headers(number, request(path="/empty")) + ping() for number in numbers))
+        with running.client() as other:
+            for _ in range(50):
+                assert other.ask(target="/empty").status == 200
+        reader.read_until(lambda: all(reader.stream(each).ended or reader.stream(each).reset
+                                      is not None for each in [1, *numbers]))
+        assert [reader.stream(each).reset for each in numbers] == [None] * len(numbers)
+        assert [reader.stream(each).status for each in numbers] == [200] * len(numbers)
+        assert len(reader.stream(1).content) == size
+    finally:
+        reader.socket.close()
+
+
+def test_the_last_answer_is_whole_when_its_connection_ends_with_it(empty_answers):
+    running, size = empty_answers
+    reader = slow_connection(running.port())
+    try:
+        reader.send(headers(1, GET))
+        reader.read_until(lambda: reader.stream(1).status == 200)
+        reader.send(h2.goaway())
+        reader.read_until(lambda: reader.stream(1).ended)
+        assert len(reader.stream(1).content) == size
+    finally:
+        reader.socket.close()

@@ -5,6 +5,7 @@ import os
 import pytest
 from support import h2_raw as h2
 from support.configuration import group, listener
+from support.target import serve_body
 from support.websocket import TEXT, close_frame, echo, frame
 
 VERSION = ("sec-websocket-version", "13")
@@ -89,3 +90,10 @@ def test_another_version_of_websocket_is_refused(echoing):
         assert got.status == 426
         assert dict(got.heads[0])["sec-websocket-version"] == "13"
         assert "upgrade" not in dict(got.heads[0])
+
+
+def test_a_target_that_is_no_websocket_server_opens_no_tunnel(start_sluice, start_target):
+    sluice = start_sluice({"listeners": [listener(http2=True)],
+                           "target_groups": [group("targets", start_target(serve_body(b"page")))]})
+    with connect(sluice) as connection:
+        assert open_tunnel(connection, 1).status == 502

@@ -65,7 +65,7 @@ class H2Client final : public TargetClient {
   H2Client& operator=(H2Client&&) = delete;
 
   [[nodiscard]] bool is_http2() const override { return true; }
-  [[nodiscard]] bool connection_was_used() const override { return was_used_; }
+  [[nodiscard]] bool connection_was_used() const override;
   [[nodiscard]] bool received_nothing() const override { return !stream_->was_answered(); }
   [[nodiscard]] bool was_unprocessed() const override;
   [[nodiscard]] bool is_open() const override;

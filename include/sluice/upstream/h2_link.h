@@ -56,12 +56,14 @@ class H2Link {
   void note(H2Channel& channel);    // it has to be woken
   void forget(H2Channel& channel);  // it goes
   void wake_noted();
+  void may_write(net::Wake wake);
   [[nodiscard]] bool feed(base::Bytes bytes);
 
   net::Stream& stream_;
   http::H2Session session_;
   std::chrono::milliseconds write_timeout_;
   net::Buffer output_;
+  net::WaitSlot written_;  // for `run`, which waits for it at its end
   H2Channel* first_noted_ = nullptr;
   H2Channel* last_noted_ = nullptr;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -74,6 +74,7 @@ class H2Pool {
   Pool& pool_;
   Http2Settings settings_;
   std::vector<std::shared_ptr<H2TargetConnection>> connections_;  // oldest first
+  std::vector<std::weak_ptr<H2TargetConnection>> leaving_;        // that take no new streams
   std::uint32_t dials_ = 0;                                       // under way
   std::uint32_t expected_streams_ = 0;  // that a new connection will take; 0: nobody has told yet
   std::list<Waiter*> waiters_;

@@ -75,14 +75,22 @@ TEST(ServerTlsSettings, what_is_wrong_is_reported_with_its_place) {
 
 TEST(ServerTlsSettings, everything_can_be_set) {
   const auto loaded =
-      load_yaml(listener("session_tickets: false, ticket_keys: { file: keys }, expiry_warning: 0, "
-                         "watch_interval: 1s"));
+      load_yaml(listener("ticket_keys: { file: keys }, expiry_warning: 0, watch_interval: 1s"));
   ASSERT_TRUE(loaded.model) << joined(loaded);
   const ServerTls& tls = *loaded.model->listeners[0].tls;
-  EXPECT_FALSE(tls.session_tickets);
+  EXPECT_TRUE(tls.session_tickets);
   EXPECT_EQ(tls.ticket_keys_file, "keys");
   EXPECT_EQ(tls.expiry_warning, Milliseconds(0));
   EXPECT_EQ(tls.watch_interval, Milliseconds(1000));
+}
+
+TEST(ServerTlsSettings, keys_of_tickets_that_nobody_gets_are_an_error) {
+  EXPECT_TRUE(load_yaml(listener("session_tickets: false")).model);
+  const auto loaded = load_yaml(listener("session_tickets: false, ticket_keys: { file: keys }"));
+  EXPECT_FALSE(loaded.model);
+  EXPECT_NE(joined(loaded).find("ticket_keys: has no meaning with session_tickets: false"),
+            std::string::npos)
+      << joined(loaded);
 }
 
 }  // namespace

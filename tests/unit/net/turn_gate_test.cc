@@ -21,12 +21,13 @@ Task<> work(TurnGate& gate, const std::size_t& turn, int who, std::vector<Step>&
 }
 
 // Counts turns for as long as there is something to wait for.
-Task<> count_turns(Loop& loop, std::size_t& turn, const std::vector<Step>& steps,
-                   std::size_t until) {
+Task<> count_turns(Loop& loop, std::size_t& turn, const std::vector<Step>& steps, std::size_t until,
+                   bool& has_ended) {
   while (steps.size() < until) {
     co_await loop.next_turn();
     ++turn;
   }
+  has_ended = true;
 }
 
 TEST(TurnGate, lets_a_few_through_in_each_turn_in_the_order_of_arrival) {
@@ -36,8 +37,9 @@ TEST(TurnGate, lets_a_few_through_in_each_turn_in_the_order_of_arrival) {
   std::vector<Step> steps;
   for (int who = 0; who < 20; ++who) spawn(work(gate, turn, who, steps));
   EXPECT_EQ(steps.size(), 3U);
-  spawn(count_turns(loop, turn, steps, 20));
-  ASSERT_TRUE(support::run_until(loop, [&] { return steps.size() == 20; }));
+  bool has_ended = false;
+  spawn(count_turns(loop, turn, steps, 20, has_ended));
+  ASSERT_TRUE(support::run_until(loop, [&] { return steps.size() == 20 && has_ended; }));
   for (int who = 0; who < 20; ++who) EXPECT_EQ(steps[static_cast<std::size_t>(who)].who, who);
   for (std::size_t at = 0; at <= turn; ++at) {
     EXPECT_LE(std::ranges::count(steps, at, &Step::turn), 6) << at;  // counted before or behind it
