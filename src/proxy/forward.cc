@@ -92,13 +92,13 @@ net::Task<Reason> obtain_answer(Exchange& exchange, const StickySession& session
       reason = co_await try_afresh(exchange, reason);
       if (!was_unprocessed) break;
     }
-    // A target that sheds load, and may have no more connections: asking it again would never end.
-    if (was_unprocessed && reason == Reason::target_queue_full) {
-      report_try(exchange, reason);
-      co_return reason;
-    }
     if (exchange.hedge != nullptr) reason = co_await settle_hedge(exchange, reason);
     if (reason == Reason::target_queue_full) {
+      // It sheds load, and may have no more connections: asking it again would never end.
+      if (was_unprocessed) {
+        report_try(exchange, reason);
+        co_return reason;
+      }
       reason = co_await choose_again(exchange, session);
       continue;
     }
