@@ -152,24 +152,6 @@ void read_service(const config::Node& node, GrpcSettings& settings, config::Prob
   }
 }
 
-void read_matcher(const config::Node& node, GrpcSettings& settings, config::Problems& problems) {
-  settings.matcher = *StatusMatcher::parse_grpc(settings.asks_health_service() ? "0" : "12");
-  const auto given = node.get("matcher");
-  if (!given) return;
-  std::string all;
-  for (const std::string& text : given->as_strings(problems)) {
-    if (!all.empty()) all += ',';
-    all += text;
-  }
-  if (auto matcher = StatusMatcher::parse_grpc(all)) {
-    settings.matcher = std::move(*matcher);
-  } else {
-    given->error(
-        "must be gRPC statuses from 0 to 99, like 0, \"0,12\" or \"0-99\", not " + given->quoted(),
-        problems);
-  }
-}
-
 void read_host(const config::Node& node, GrpcSettings& settings, config::Problems& problems) {
   const auto given = node.get("host");
   const auto text = given ? given->as_string(problems) : std::nullopt;
@@ -188,7 +170,10 @@ std::shared_ptr<const Check> make_grpc(const Source& source, config::Problems& p
   GrpcSettings settings;
   read_path(source.node, settings, problems);
   read_service(source.node, settings, problems);
-  read_matcher(source.node, settings, problems);
+  settings.matcher =
+      read_matcher(source.node, StatusMatcher::parse_grpc,
+                   "gRPC statuses from 0 to 99, like 0, \"0,12\" or \"0-99\"", problems)
+          .value_or(*StatusMatcher::parse_grpc(settings.asks_health_service() ? "0" : "12"));
   read_host(source.node, settings, problems);
   return std::make_shared<Grpc>(std::move(settings), source.group.tls);
 }

@@ -123,24 +123,6 @@ void read_headers(const Node& node, HttpSettings& settings, Problems& problems) 
   }
 }
 
-void read_matcher(const Node& node, HttpSettings& settings, Problems& problems) {
-  const auto given = node.get("matcher");
-  if (!given) return;
-  std::string all;
-  for (const std::string& text : given->as_strings(problems)) {
-    if (!all.empty()) all += ',';
-    all += text;
-  }
-  if (auto matcher = StatusMatcher::parse(all)) {
-    settings.matcher = std::move(*matcher);
-  } else {
-    given->error(
-        "must be status codes from 200 to 599, like 200, \"200,202\" or \"200-299\", not " +
-            given->quoted(),
-        problems);
-  }
-}
-
 void read_body_match(const Node& node, HttpSettings& settings, Problems& problems) {
   const auto given = node.get("body_match");
   if (!given) return;
@@ -165,7 +147,10 @@ HttpSettings read_http_settings(const Node& node, Problems& problems) {
   read_path(node, settings, problems);
   read_host(node, settings, problems);
   read_headers(node, settings, problems);
-  read_matcher(node, settings, problems);
+  auto matcher =
+      read_matcher(node, StatusMatcher::parse,
+                   "status codes from 200 to 599, like 200, \"200,202\" or \"200-299\"", problems);
+  if (matcher) settings.matcher = std::move(*matcher);
   read_body_match(node, settings, problems);
   return settings;
 }

@@ -68,4 +68,21 @@ std::string StatusMatcher::text() const {
   return out;
 }
 
+std::optional<StatusMatcher> read_matcher(const config::Node& check,
+                                          std::optional<StatusMatcher> (*parse)(std::string_view),
+                                          std::string_view allowed, config::Problems& problems) {
+  const auto given = check.get("matcher");
+  if (!given) return std::nullopt;
+  std::string all;
+  for (const std::string& text : given->as_strings(problems)) {
+    if (!all.empty()) all += ',';
+    all += text;
+  }
+  std::optional<StatusMatcher> matcher = parse(all);
+  if (!matcher) {
+    given->error("must be " + std::string(allowed) + ", not " + given->quoted(), problems);
+  }
+  return matcher;
+}
+
 }  // namespace sluice::control::health

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sluice/config/node.h"
+
 namespace sluice::control::health {
 
 class StatusMatcher {
@@ -35,5 +37,11 @@ class StatusMatcher {
 
   std::vector<Range> ranges_{{200, 200}};
 };
+
+// The key `matcher` of a check, a text or a list of them; nothing when it is absent, or reported
+// because `parse` takes it not. `allowed`: in words.
+[[nodiscard]] std::optional<StatusMatcher> read_matcher(
+    const config::Node& check, std::optional<StatusMatcher> (*parse)(std::string_view),
+    std::string_view allowed, config::Problems& problems);
 
 }  // namespace sluice::control::health

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "support/certificates.h"
+#include "support/tls_link.h"
 
 namespace sluice::net {
 namespace {
@@ -55,53 +56,23 @@ struct ClientWish {
   SSL_SESSION* ticket = nullptr;
 };
 
-// Both ends of one connection over a pair of memory BIOs, driven by one thread.
-class Connection {
+// What the tests of this file ask of a link.
+class Connection : public support::TlsLink {
  public:
-  Connection(SslPointer server, SslPointer client)
-      : server_(std::move(server)), client_(std::move(client)) {
-    BIO* server_side = nullptr;
-    BIO* client_side = nullptr;
-    BIO_new_bio_pair(&server_side, 0, &client_side, 0);
-    SSL_set_bio(server_.get(), server_side, server_side);
-    SSL_set_bio(client_.get(), client_side, client_side);
-  }
-
-  // OpenSSL's client forgets the ticket of a connection that is freed without having been closed.
-  ~Connection() { SSL_set_shutdown(client_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  // True when both ends are done; the first error of each is kept otherwise.
-  bool handshake() {
-    bool progress = true;
-    while (progress) {
-      const auto before = traffic();
-      step(*server_, server_error_);
-      step(*client_, client_error_);
-      progress = traffic() != before;
-    }
-    return SSL_is_init_finished(server_.get()) == 1 && SSL_is_init_finished(client_.get()) == 1 &&
-           server_error_.empty() && client_error_.empty();
-  }
+  using TlsLink::TlsLink;
+  ~Connection() { end(); }
 
   // One message to the client: with TLS 1.3 its ticket comes on the way.
   Ticket ticket() {
-    EXPECT_EQ(SSL_write(server_.get(), "x", 1), 1);
-    char received = 0;
-    EXPECT_EQ(SSL_read(client_.get(), &received, 1), 1);
-    return Ticket(SSL_get1_session(client_.get()));
+    EXPECT_TRUE(pass_a_byte_to_the_client());
+    return Ticket(SSL_get1_session(client()));
   }
 
-  [[nodiscard]] SSL* server() const { return server_.get(); }
-  [[nodiscard]] SSL* client() const { return client_.get(); }
-  [[nodiscard]] const std::string& server_error() const { return server_error_; }
-  [[nodiscard]] const std::string& client_error() const { return client_error_; }
-  [[nodiscard]] bool is_resumed() const { return SSL_session_reused(server_.get()) == 1; }
+  [[nodiscard]] bool is_resumed() const { return SSL_session_reused(server()) == 1; }
 
   // The common name of the certificate the client was shown.
   [[nodiscard]] std::string shown() const {
-    X509* certificate = SSL_get0_peer_certificate(client_.get());
+    X509* certificate = SSL_get0_peer_certificate(client());
     if (certificate == nullptr) return "none";
     char name[256] = {};
     X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
@@ -112,31 +83,9 @@ class Connection {
   [[nodiscard]] std::string protocol() const {
     const unsigned char* name = nullptr;
     unsigned int length = 0;
-    SSL_get0_alpn_selected(client_.get(), &name, &length);
+    SSL_get0_alpn_selected(client(), &name, &length);
     return name == nullptr ? std::string() : std::string(name, name + length);
   }
-
- private:
-  static void step(SSL& session, std::string& error) {
-    if (!error.empty() || SSL_is_init_finished(&session) == 1) return;
-    const int result = SSL_do_handshake(&session);
-    const int reason = SSL_get_error(&session, result);
-    if (result != 1 && reason != SSL_ERROR_WANT_READ && reason != SSL_ERROR_WANT_WRITE) {
-      error = tls_error_text(session);
-    }
-  }
-
-  [[nodiscard]] std::array<std::uint64_t, 4> traffic() const {
-    BIO* const server = SSL_get_rbio(server_.get());
-    BIO* const client = SSL_get_rbio(client_.get());
-    return {BIO_number_read(server), BIO_number_written(server), BIO_number_read(client),
-            BIO_number_written(client)};
-  }
-
-  SslPointer server_;
-  SslPointer client_;
-  std::string server_error_;
-  std::string client_error_;
 };
 
 std::string wire_form(const std::vector<std::string>& protocols) {
