@@ -1,13 +1,10 @@
 """gRPC of Node through the proxy: @grpc/grpc-js from npm on both sides."""
 
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from support.configuration import site
+from support.node import install, starting
 from support.waiting import wait_until
 
 FOLDER = Path(__file__).parent / "grpc_js"
@@ -17,53 +14,12 @@ CANCELLED, DEADLINE_EXCEEDED, ABORTED, UNAVAILABLE = 1, 4, 10, 14
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory):
     """The packages, installed once for the tests of this file."""
-    folder = tmp_path_factory.mktemp("grpc_js")
-    for name in ["package.json", "service.js", "server.js", "client.js"]:
-        shutil.copy(FOLDER / name, folder)
-    subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"],
-                   cwd=folder, check=True, timeout=240)
-    return folder
-
-
-class Node:
-    """A node program that speaks lines over its standard streams."""
-
-    def __init__(self, folder, *arguments):
-        self.process = subprocess.Popen(["node", *map(str, arguments)], cwd=folder, text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        env={**os.environ, "NODE_ENV": "production"})
-
-    def line(self):
-        text = self.process.stdout.readline()
-        assert text, "the node program ended"
-        return text.strip()
-
-    def ask(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.line())
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def close(self):
-        self.kill()
-        self.process.stdin.close()
-        self.process.stdout.close()
+    return install(FOLDER, tmp_path_factory.mktemp("grpc_js"), "service.js", "server.js", "client.js")
 
 
 @pytest.fixture
 def start_node(modules):
-    programs = []
-
-    def start(*arguments):
-        programs.append(Node(modules, *arguments))
-        return programs[-1]
-
-    yield start
-    for program in reversed(programs):
-        program.close()
+    yield from starting(modules)
 
 
 @pytest.fixture

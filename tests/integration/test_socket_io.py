@@ -1,13 +1,10 @@
 """Real Socket.IO from npm: long-polling, then WebSocket, on three processes that share nothing."""
 
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from support.configuration import group, listener
+from support.node import install, starting
 from support.waiting import wait_until
 
 FOLDER = Path(__file__).parent / "socket_io"
@@ -18,50 +15,12 @@ RELOADS = 20
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory):
     """The packages, installed once for the tests of this file."""
-    folder = tmp_path_factory.mktemp("socket_io")
-    for name in ["package.json", "server.js", "clients.js"]:
-        shutil.copy(FOLDER / name, folder)
-    subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"],
-                   cwd=folder, check=True, timeout=240)
-    return folder
-
-
-class Node:
-    """A node program that speaks lines over its standard streams."""
-
-    def __init__(self, folder, *arguments):
-        self.process = subprocess.Popen(["node", *map(str, arguments)], cwd=folder, text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        env={**os.environ, "NODE_ENV": "production"})
-
-    def line(self):
-        text = self.process.stdout.readline()
-        assert text, "the node program ended"
-        return text.strip()
-
-    def ask(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.line())
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+    return install(FOLDER, tmp_path_factory.mktemp("socket_io"), "server.js", "clients.js")
 
 
 @pytest.fixture
 def start_node(modules):
-    programs = []
-
-    def start(*arguments):
-        programs.append(Node(modules, *arguments))
-        return programs[-1]
-
-    yield start
-    for program in reversed(programs):
-        program.close()
+    yield from starting(modules)
 
 
 def site(ports, reload_number):
