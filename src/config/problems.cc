@@ -34,7 +34,7 @@ void Problems::add(Problem problem) {
 void Problems::add(const Problems& others, const std::string& path) {
   for (const Problem& problem : others.problems_) {
     problems_.push_back(problem);
-    problems_.back().path = path + "." + problem.path;
+    if (!path.empty()) problems_.back().path = path + "." + problem.path;
   }
   errors_ += others.errors_;
 }

@@ -27,6 +27,7 @@ Listener read_listener(const Node& node, Unique& names, Unique& binds, Problems&
   if (const auto proxy_protocol = section.get("proxy_protocol")) {
     read_proxy_protocol(*proxy_protocol, listener.bind, listener.proxy_protocol, problems);
   }
+  listener.filters = section.section("filters");
   listener.rules = read_rules(section.list("rules"), problems);
   if (const auto action = section.section("default_action")) {
     listener.default_action = read_action(*action, problems);

@@ -59,6 +59,7 @@ Rule read_rule(const Node& node, Unique& names, Unique& priorities, Problems& pr
   if (const auto action = section.require("action", "forward, redirect or fixed_response")) {
     rule.action = read_action(*action, problems).value_or(Node());
   }
+  rule.filters = section.section("filters");
   if (const auto timeouts = section.section("timeouts"))
     read_timeout_overrides(*timeouts, rule.timeouts, problems);
   if (const auto limit = section.get("body_limit")) {

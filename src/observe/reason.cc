@@ -60,6 +60,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::websocket_version_not_supported, "websocket_version_not_supported", 426, Side::client},
     {Reason::header_timeout, "header_timeout", 408, Side::client},
     {Reason::body_timeout, "body_timeout", 408, Side::client},
+    {Reason::address_not_admitted, "address_not_admitted", 403, Side::client},
     {Reason::no_rule, "no_rule", 404, Side::client},
     {Reason::too_many_connections, "too_many_connections", 0, Side::self},
     // Routing.

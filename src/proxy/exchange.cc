@@ -2,6 +2,8 @@
 
 #include <variant>
 
+#include "proxy/amendments.h"
+#include "proxy/filters.h"
 #include "proxy/forward.h"
 #include "proxy/headers.h"
 #include "proxy/hedge.h"
@@ -88,7 +90,11 @@ net::Task<After> run(Exchange& exchange, Reason defect) {
     route(exchange);
     exchange.client_side->begin_body();
     exchange.body_begun = true;
-    const Reason refused = admit(exchange);
+    Reason refused = admit(exchange);
+    if (refused == Reason::none && exchange.rule->rule->has_filters) {
+      exchange.amendments = std::make_unique<Amendments>();
+      refused = co_await filter_request(exchange);
+    }
     if (refused != Reason::none) {
       after = co_await fail(exchange, refused);
     } else {
@@ -133,6 +139,7 @@ void Exchange::clear() {
   group_settings = nullptr;
   body_begun = false;
   body_limit = 0;
+  amendments.reset();
   upgrade = Upgrade::none;
   kept_head.reset();
   request_id = {};

@@ -6,7 +6,9 @@
 #include <optional>
 #include <vector>
 
+#include "proxy/amendments.h"
 #include "proxy/client_certificate.h"
+#include "proxy/filters.h"
 #include "sluice/base/text.h"
 #include "sluice/http/h1_writer.h"
 
@@ -188,16 +190,41 @@ bool passes_to_target(const Exchange& exchange, const Field& field,
   }
 }
 
-void put_h2_request_line(const Exchange& exchange, std::string_view host, http::H1Writer& writer) {
+// What the target is asked for: the client's words, but for what a filter rewrote.
+struct RequestLine {
+  std::string_view host;
+  std::string_view path;
+  std::string_view query;
+  bool has_query;
+};
+
+RequestLine line_for_target(const Exchange& exchange) {
   const http::RequestHead& request = exchange.request;
-  writer.trusted_field(":method", request.method_text);
+  RequestLine line{request.host, request.path, request.query, request.has_query};
+  if (request.host.empty() || !exchange.model().forwarding.preserve_host) {
+    line.host = exchange.pool->target().id();
+  }
+  const Amendments* amendments = exchange.amendments.get();
+  if (amendments == nullptr) return line;
+  if (amendments->host) line.host = *amendments->host;
+  if (amendments->path) line.path = *amendments->path;
+  if (amendments->query) {
+    line.query = *amendments->query;
+    line.has_query = !line.query.empty();
+  }
+  return line;
+}
+
+void put_h2_request_line(const Exchange& exchange, const RequestLine& line,
+                         http::H1Writer& writer) {
+  writer.trusted_field(":method", exchange.request.method_text);
   writer.trusted_field(":scheme", exchange.group_settings->tls != nullptr ? "https" : "http");
-  writer.trusted_field(":authority", host);
+  writer.trusted_field(":authority", line.host);
   writer.trusted_text(":path: ");
-  writer.trusted_text(request.path);
-  if (request.has_query) {
+  writer.trusted_text(line.path);
+  if (line.has_query) {
     writer.trusted_text("?");
-    writer.trusted_text(request.query);
+    writer.trusted_text(line.query);
   }
   writer.end_field();
 }
@@ -211,21 +238,23 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   const http::RequestHead& request = exchange.request;
   const config::Forwarding& settings = exchange.model().forwarding;
   const bool is_connect = !request.connect_protocol.empty();
-  const std::string_view host = request.host.empty() || !settings.preserve_host
-                                    ? std::string_view(exchange.pool->target().id())
-                                    : request.host;
+  const RequestLine line = line_for_target(exchange);
   if (to_http2) {
-    put_h2_request_line(exchange, host, writer);
+    put_h2_request_line(exchange, line, writer);
   } else {
     // RFC 8441 5: an extended CONNECT is the GET of an HTTP/1 handshake.
-    writer.request_line(is_connect ? "GET" : request.method_text, request.path, request.query,
-                        request.has_query);
-    if (request.fields.find(FieldName::host) == nullptr) writer.trusted_field("Host", host);
+    writer.request_line(is_connect ? "GET" : request.method_text, line.path, line.query,
+                        line.has_query);
+    if (request.fields.find(FieldName::host) == nullptr) writer.trusted_field("Host", line.host);
   }
+  const HeadAmendments* amended =
+      exchange.amendments != nullptr ? &exchange.amendments->request : nullptr;
   const Nominations nominations(request.fields);
   for (const Field& field : request.fields) {
     if (field.known == FieldName::host) {
-      if (!to_http2) writer.trusted_field(field.name, host);
+      if (!to_http2) writer.trusted_field(field.name, line.host);
+    } else if (amended != nullptr && amended->drops(field.name)) {
+      continue;
     } else if (is_connect && base::equals_ignoring_case(field.name, websocket_key_name)) {
       continue;  // ours follows
     } else if (passes_to_target(exchange, field, nominations)) {
@@ -240,6 +269,7 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   writer.trusted_field("X-Request-Id", exchange.request_id);
   write_traceparent(exchange, writer, request.fields.value(FieldName::traceparent));
   if (settings.via) writer.trusted_field("Via", via(request.http2, request.minor_version));
+  if (amended != nullptr) writer.trusted_text(amended->lines);
   if (request.framing == http::Framing::chunked && !to_http2) {
     writer.trusted_field("Transfer-Encoding", "chunked");
   }
@@ -272,9 +302,12 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
   const http::ResponseHead& answer = exchange.answer;
   put_status(exchange, writer, answer.status, answer.reason_phrase);
   const Nominations nominations(answer.fields);
+  const HeadAmendments* amended =
+      exchange.amendments != nullptr ? &exchange.amendments->answer : nullptr;
   bool has_date = false;
   for (const Field& field : answer.fields) {
     if (!passes_to_client(exchange, field, nominations)) continue;
+    if (amended != nullptr && amended->drops(field.name)) continue;
     has_date = has_date || field.known == FieldName::date;
     writer.trusted_field(field.name, field.value);
   }
@@ -283,6 +316,7 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
     writer.trusted_field("Via", via(answer.http2, answer.minor_version));
   }
   if (!exchange.set_cookie.empty()) writer.trusted_field("Set-Cookie", exchange.set_cookie);
+  if (amended != nullptr) writer.trusted_text(amended->lines);
   if (chunked && !exchange.client_side->is_http2()) {
     writer.trusted_field("Transfer-Encoding", "chunked");
   }
@@ -324,6 +358,8 @@ void put_bodiless_fields(const Exchange& exchange, http::H1Writer& writer) {
 
 // Room that the fields we add may take, with the longest values they can have.
 constexpr std::size_t added_bytes_max = 4096;
+
+std::size_t size_of(const std::optional<std::string>& text) { return text ? text->size() : 0; }
 
 // Writes with `put` into a buffer that is large enough for `source_bytes` and what we add.
 template <typename Put>
@@ -381,13 +417,23 @@ void identify_request(Exchange& exchange) {
 }
 
 void write_request_head(Exchange& exchange, bool to_http2) {
-  write_head(exchange,
-             exchange.request_head_bytes + exchange.connection->client_certificate_fields().size(),
+  std::size_t source_bytes =
+      exchange.request_head_bytes + exchange.connection->client_certificate_fields().size();
+  if (const Amendments* amendments = exchange.amendments.get()) {
+    source_bytes += amendments->request.lines.size() + size_of(amendments->path) +
+                    size_of(amendments->query) + size_of(amendments->host);
+  }
+  write_head(exchange, source_bytes,
              [&](http::H1Writer& writer) { put_request_head(exchange, to_http2, writer); });
 }
 
 void write_answer_head(Exchange& exchange, bool chunked) {
-  write_head(exchange, exchange.target->head_bytes(), [&exchange, chunked](http::H1Writer& writer) {
+  std::size_t source_bytes = exchange.target->head_bytes();
+  if (exchange.amendments != nullptr) {
+    filter_answer(exchange, exchange.answer.status);
+    source_bytes += exchange.amendments->answer.lines.size();
+  }
+  write_head(exchange, source_bytes, [&exchange, chunked](http::H1Writer& writer) {
     put_answer_head(exchange, chunked, writer);
   });
 }

@@ -1,4 +1,6 @@
 #include "proxy/reply.h"
+#include "proxy/amendments.h"
+#include "proxy/filters.h"
 
 #include <map>
 #include <optional>
@@ -39,7 +41,13 @@ bool request_is_read(Exchange& exchange) {
 
 void write_head(Exchange& exchange, const OwnAnswer& answer) {
   net::Buffer& buffer = exchange.head_buffer;
-  const std::size_t needed = answer.location.size() + answer.content_type.size() + 1024;
+  const Amendments* amendments = exchange.amendments.get();
+  if (amendments != nullptr) filter_answer(exchange, answer.status);
+  const std::size_t amended_bytes =
+      amendments == nullptr ? 0
+                            : amendments->answer.lines.size() + amendments->refusal_lines.size();
+  const std::size_t needed =
+      answer.location.size() + answer.content_type.size() + amended_bytes + 1024;
   if (!buffer.has_memory() || buffer.capacity() < needed) {
     buffer = exchange.worker().loop().buffers.borrow(needed);
   }
@@ -47,10 +55,16 @@ void write_head(Exchange& exchange, const OwnAnswer& answer) {
   http::H1Writer writer(buffer.free_space());
   const std::uint16_t status = answer.status_told != 0 ? answer.status_told : answer.status;
   put_status(exchange, writer, status, http::standard_reason_phrase(status));
-  writer.trusted_field("Server", "sluice");
+  if (amendments == nullptr || !amendments->answer.drops("Server")) {
+    writer.trusted_field("Server", "sluice");
+  }
   writer.trusted_field("Date", exchange.worker().http_date());
   if (!answer.location.empty()) writer.field("Location", answer.location);
   if (!answer.fields.empty()) writer.trusted_text(answer.fields);
+  if (amendments != nullptr) {
+    writer.trusted_text(amendments->refusal_lines);
+    writer.trusted_text(amendments->answer.lines);
+  }
   if (may_have_body(answer.status) && answer.status_told == 0) {
     if (!answer.body.empty()) writer.field("Content-Type", answer.content_type);
     writer.field("Content-Length", answer.body.size());

@@ -171,7 +171,9 @@ std::optional<SnapshotListener> build_listener(const config::Listener& listener,
                         known != nullptr ? known->tls : nullptr);
     problems.add(found, "listeners[" + std::to_string(index) + "]");
   }
-  std::optional<route::Table> table = route::Table::build(listener, groups, problems);
+  const SnapshotListener* before = find_listener(former, listener.name);
+  std::optional<route::Table> table = route::Table::build(
+      listener, groups, problems, before != nullptr ? &before->table : nullptr);
   if (!endpoint.has_value() || !table.has_value()) return std::nullopt;
   return SnapshotListener{listener.name,
                           *endpoint,

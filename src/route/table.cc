@@ -39,11 +39,19 @@ std::vector<std::unique_ptr<Condition>> read_conditions(const config::Rule& rule
   return conditions;
 }
 
-Rule default_rule(std::optional<Action> action) {
+Rule default_rule(std::optional<Action> action, const Filters& filters) {
   Rule rule;
   rule.name = "default";
   rule.action = std::move(action);
+  rule.filters = filters;
+  rule.has_filters = !filters.is_empty();
   return rule;
+}
+
+const Filters* filters_of(const Table* table, std::string_view rule) {
+  if (table == nullptr) return nullptr;
+  const auto found = std::ranges::find(table->rules(), rule, &Rule::name);
+  return found == table->rules().end() ? nullptr : &found->filters;
 }
 
 bool holds(const Rule& rule, const MatchInput& input) {
@@ -54,15 +62,27 @@ bool holds(const Rule& rule, const MatchInput& input) {
 }  // namespace
 
 std::optional<Table> Table::build(const config::Listener& listener, const GroupLookup& groups,
-                                  config::Problems& problems) {
-  std::vector<Rule> rules;
+                                  config::Problems& problems, const Table* former) {
+  config::Problems found;
+  Filters filters;
+  if (listener.filters) {
+    const Filters* before = former != nullptr ? &former->filters_ : nullptr;
+    filters = read_filters(*listener.filters, {}, {groups, listener, before}, found);
+  }
   bool good = true;
+  std::vector<Rule> rules;
   for (const config::Rule& source : listener.rules) {
     Rule rule;
     rule.name = source.name;
     rule.priority = source.priority;
-    rule.conditions = read_conditions(source, problems);
-    rule.action = read_action(source.action, listener, groups, problems);
+    rule.conditions = read_conditions(source, found);
+    rule.action = read_action(source.action, listener, groups, found);
+    rule.filters = filters;
+    if (source.filters) {
+      rule.filters = read_filters(*source.filters, filters,
+                                  {groups, listener, filters_of(former, source.name)}, found);
+    }
+    rule.has_filters = !rule.filters.is_empty();
     rule.timeouts = source.timeouts;
     rule.body_bytes = source.body_bytes;
     // A condition that is missing would widen the rule.
@@ -73,12 +93,14 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
 
   std::optional<Action> default_action;
   if (listener.default_action) {
-    default_action = read_action(*listener.default_action, listener, groups, problems);
+    default_action = read_action(*listener.default_action, listener, groups, found);
     good &= default_action.has_value();
   }
-  rules.push_back(default_rule(std::move(default_action)));
+  rules.push_back(default_rule(std::move(default_action), filters));
+  good &= !found.has_errors();
+  problems.add(found, "");
   if (!good) return std::nullopt;
-  return Table(std::move(rules));
+  return Table(std::move(filters), std::move(rules));
 }
 
 const Rule& Table::match(const MatchInput& input) const {

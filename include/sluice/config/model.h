@@ -174,6 +174,7 @@ struct Rule {
   std::uint32_t priority = 0;    // 1..50000
   std::vector<Node> conditions;  // at least one, each a mapping with one key, the kind
   Node action;                   // a mapping
+  std::optional<Node> filters;   // a mapping of kinds, which `route` reads
   TimeoutOverrides timeouts;
   std::optional<std::uint64_t> body_bytes;  // overrides limits.body_bytes
   Position position;
@@ -201,6 +202,7 @@ struct Listener {
   bool http2 = false;
   HalfClose half_close = HalfClose::abort;  // a client that shuts its sending side while waiting
   ProxyProtocol proxy_protocol;
+  std::optional<Node> filters;         // for rules that do not set that kind themselves
   std::vector<Rule> rules;             // in the order of the file, not of priority
   std::optional<Node> default_action;  // absent: 404
   Position position;

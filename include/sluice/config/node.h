@@ -46,7 +46,7 @@ class Problems {
   void error(const Position& position, std::string path, std::string what);
   void warning(const Position& position, std::string path, std::string what);
   void add(Problem problem);
-  // Takes over what another collection found, its paths below `path`.
+  // Takes over what another collection found, its paths below `path` unless that is empty.
   void add(const Problems& others, const std::string& path);
   [[nodiscard]] bool has_errors() const { return errors_ > 0; }
   // Sorted by file, line, column.

@@ -58,6 +58,7 @@ enum class Reason : std::uint8_t {
                                     // than 13
   header_timeout,                   // 408
   body_timeout,                     // 408
+  address_not_admitted,             // 403: the filter ip_access
   no_rule,                          // 404: default action of a listener without one
   too_many_connections,             // connection closed
   // --- routing

@@ -41,6 +41,7 @@ enum class Upgrade : std::uint8_t { none, websocket };
 inline constexpr std::size_t websocket_key_bytes = 24;
 
 struct Hedge;
+struct Amendments;
 
 // The content of a request body as far as it was sent to a target, kept for another try; up to the
 // group's `retry.body_buffer`.
@@ -91,6 +92,7 @@ struct Exchange {
   const upstream::GroupSettings* group_settings = nullptr;  // as they were when it began
   bool body_begun = false;                                  // `request_body` may be asked for
   std::uint64_t body_limit = 0;                             // 0: unlimited
+  std::unique_ptr<Amendments> amendments;  // of the rule's filters; null: it has none
   Upgrade upgrade = Upgrade::none;
   std::array<char, websocket_key_bytes> websocket_key{};  // of ours, behind an extended CONNECT
   std::unique_ptr<char[]> kept_head;                      // of a tunnel: what `request` points into

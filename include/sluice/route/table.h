@@ -14,6 +14,7 @@
 #include "sluice/config/model.h"
 #include "sluice/route/action.h"
 #include "sluice/route/condition.h"
+#include "sluice/route/filters.h"
 
 namespace sluice::route {
 
@@ -22,6 +23,8 @@ struct Rule {
   std::uint32_t priority = 0;  // 1..50000, lowest first; 0 for the default rule, as in ALB's log
   std::vector<std::unique_ptr<Condition>> conditions;  // all must hold; none for the default rule
   std::optional<Action> action;  // absent only in a default rule: 404 (Reason::no_rule)
+  Filters filters;               // its own, else the listener's
+  bool has_filters = false;
   config::TimeoutOverrides timeouts;
   std::optional<std::uint64_t>
       body_bytes;  // of the request; 0: unlimited; absent: the global limit
@@ -29,10 +32,12 @@ struct Rule {
 
 class Table {
  public:
-  // Nothing, with all problems recorded, when any rule or the default action is wrong.
+  // Nothing, with all problems recorded, when any rule, filter or the default action is wrong.
+  // `former`: of this listener in the configuration before, whose filters' state lives on; or null.
   [[nodiscard]] static std::optional<Table> build(const config::Listener& listener,
                                                   const GroupLookup& groups,
-                                                  config::Problems& problems);
+                                                  config::Problems& problems,
+                                                  const Table* former = nullptr);
 
   // The rule that decides. Lives as long as the table.
   [[nodiscard]] const Rule& match(const MatchInput& input) const;
@@ -41,8 +46,10 @@ class Table {
   [[nodiscard]] const std::vector<Rule>& rules() const { return rules_; }
 
  private:
-  explicit Table(std::vector<Rule> rules) : rules_(std::move(rules)) {}
+  Table(Filters filters, std::vector<Rule> rules)
+      : filters_(std::move(filters)), rules_(std::move(rules)) {}
 
+  Filters filters_;  // of the listener
   std::vector<Rule> rules_;
 };
 

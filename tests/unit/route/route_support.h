@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,19 @@ inline Read<std::optional<Action>> read_action(const std::string& action) {
   Read<std::optional<Action>> read;
   const auto model = load_listener("    default_action: { " + action + " }\n", problems);
   if (model) read.value = make_action(*model->listeners[0].default_action, groups(), problems);
+  read.errors = text_of(problems);
+  return read;
+}
+
+// `filter` is YAML in flow style: `ip_access: { allow: [10.0.0.0/8] }`.
+inline Read<Filters> read_filter(const std::string& filter) {
+  config::Problems problems;
+  Read<Filters> read;
+  const auto model = load_listener("    filters: { " + filter + " }\n", problems);
+  if (model) {
+    const config::Listener& listener = model->listeners[0];
+    read.value = read_filters(*listener.filters, {}, {groups(), listener}, problems);
+  }
   read.errors = text_of(problems);
   return read;
 }

@@ -1,0 +1,52 @@
+// What happens to a request before its rule's action, and to the answer after it: the settings of
+// all kinds of filters of one rule.
+//
+// Built on the control thread, then constant and shared by all workers. A rule takes the listener's
+// `filters` for every kind that it does not name itself; `KIND: off` takes none. Kinds run in one
+// order (proxy/filters.cc), whatever the order in the file. A kind with live state (counters, keys
+// that are fetched) holds it by shared pointer, and keeps the former configuration's object when
+// its settings are equal, so that a reload does not reset it.
+//
+// To add a kind: its settings in include/sluice/route/filters/KIND.h, its reader in
+// src/route/filters/KIND.cc, one member here, one row in src/route/filters.cc, what it does in
+// src/proxy/filters/KIND.cc, one call in src/proxy/filters.cc,
+// tests/unit/route/filters/KIND_test.cc and a section in docs/rules.md.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "sluice/config/model.h"
+#include "sluice/config/node.h"
+#include "sluice/route/action.h"
+#include "sluice/route/filters/ip_access.h"
+
+namespace sluice::route {
+
+// Null: not set.
+struct Filters {
+  std::shared_ptr<const IpAccess> ip_access;
+
+  bool operator==(const Filters&) const = default;
+  [[nodiscard]] bool is_empty() const { return *this == Filters{}; }
+};
+
+// What a reader may look at besides its value.
+struct FilterContext {
+  const GroupLookup& groups;
+  const config::Listener& listener;
+  // Of the rule of this name, or of the listener, in the configuration before; null: none.
+  const Filters* former = nullptr;
+};
+
+// `filters` with what `node`, a mapping of kinds, sets. Problems are recorded; the kinds that have
+// any are left as they were.
+[[nodiscard]] Filters read_filters(const config::Node& node, Filters filters,
+                                   const FilterContext& context, config::Problems& problems);
+
+// In the order of the table.
+[[nodiscard]] std::vector<std::string_view> filter_names();
+
+}  // namespace sluice::route

@@ -1,0 +1,21 @@
+#include "proxy/filters.h"
+
+#include "proxy/amendments.h"
+
+namespace sluice::proxy {
+
+using observe::Reason;
+
+// The order in which kinds run, which users rely on: who comes from the wrong place is refused
+// first, and what costs most is last.
+net::Task<Reason> filter_request(Exchange& exchange) {
+  const route::Filters& filters = exchange.rule->rule->filters;
+  if (filters.ip_access != nullptr && !filters.ip_access->admits(exchange.client)) {
+    co_return Reason::address_not_admitted;
+  }
+  co_return Reason::none;
+}
+
+void filter_answer(Exchange& /*exchange*/, std::uint16_t /*status*/) {}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,12 @@
+// The readers of all kinds of filters, one per file of this folder, for the table in filters.cc.
+// Each sets its own member of `filters`, or records with `value` what is wrong with it.
+#pragma once
+
+#include "sluice/route/filters.h"
+
+namespace sluice::route {
+
+void read_ip_access(const config::Node& value, Filters& filters, const FilterContext& context,
+                    config::Problems& problems);
+
+}  // namespace sluice::route
