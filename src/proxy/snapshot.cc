@@ -172,8 +172,8 @@ std::optional<SnapshotListener> build_listener(const config::Listener& listener,
     problems.add(found, "listeners[" + std::to_string(index) + "]");
   }
   const SnapshotListener* before = find_listener(former, listener.name);
-  std::optional<route::Table> table = route::Table::build(
-      listener, groups, problems, before != nullptr ? &before->table : nullptr);
+  std::optional<route::Table> table =
+      route::Table::build(listener, groups, problems, before != nullptr ? &before->table : nullptr);
   if (!endpoint.has_value() || !table.has_value()) return std::nullopt;
   return SnapshotListener{listener.name,
                           *endpoint,
