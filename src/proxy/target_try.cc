@@ -104,6 +104,8 @@ net::Task<Reason> await_offer(Exchange& exchange) {
     reason = co_await exchange.target->await_websocket_offer(exchange.timeouts.connect);
   }
   unwatch_client(exchange);
+  // A part of the connect, not of our own time.
+  if (!exchange.reused_connection) exchange.connected_at = base::Steady::now();
   const Reason ended = interruption(exchange);
   if (ended != Reason::none) co_return ended;
   if (reason == Reason::target_connect_failed || reason == Reason::target_connect_timeout) {

@@ -1,5 +1,5 @@
-"""A real browser over HTTP/2: Chromium in front of the proxy, Node's servers of HTTP/1.1 and HTTP/2
-behind it."""
+"""A real browser over HTTP/2: Chromium in front of the proxy, Node's servers of HTTP/1.1 and of HTTP/2
+over TLS behind it."""
 
 import base64
 import hashlib
@@ -42,11 +42,13 @@ def key_hash(certificate):
 @pytest.fixture
 def proxy(start_sluice, start_node, certificate):
     """In front of a server of each version, whose names are the first parts of paths."""
-    ports = {version: start_node("server.js", version).line() for version in VERSIONS}
+    files = [certificate.cert, certificate.key]
+    ports = {version: start_node("server.js", version, *files).line() for version in VERSIONS}
     rules = [rule(version, 1 + number, {"path_prefix": [f"/{version}"]}, action=version)
              for number, version in enumerate(VERSIONS)]
     groups = [group(version, f"127.0.0.1:{port}", protocol_version=version)
               for version, port in ports.items()]
+    groups[1].update(protocol="https", tls={"verify": False})
     web = listener("web", *rules, default=None, http2=True, tls=tls(certificate))
     return start_sluice({"listeners": [web], "target_groups": groups})
 

@@ -1,11 +1,12 @@
-// A target, over HTTP/1.1 or HTTP/2 in the clear as its argument says ("http1", "http2"): a page, items, an
-// echo of bodies, server-sent events that come one by one when asked for, and a WebSocket that echoes.
-// Paths count from their last part. Prints its port.
+// A target: a page, items, an echo of bodies, server-sent events that come one by one when asked for, and
+// a WebSocket that echoes; paths count from their last part. "http1" as its argument: HTTP/1.1 in the
+// clear; "http2" and the files of a certificate and its key: HTTP/2 over TLS. Prints its port.
+const fs = require("node:fs");
 const http = require("node:http");
 const http2 = require("node:http2");
 const { WebSocket, WebSocketServer } = require("ws");
 
-const isHttp2 = process.argv[2] === "http2";
+const [version, cert, key] = process.argv.slice(2);
 const listening = new Set();  // to events
 let events = 0;
 
@@ -39,8 +40,10 @@ function serve(socket) {
 }
 
 let server;
-if (isHttp2) {
-  server = http2.createServer({ settings: { enableConnectProtocol: true } }, answer);
+if (version === "http2") {
+  server = http2.createSecureServer({
+    cert: fs.readFileSync(cert), key: fs.readFileSync(key), settings: { enableConnectProtocol: true },
+  }, answer);
   server.on("connect", ({ stream, headers }) => {
     if (headers[":protocol"] !== "websocket") return stream.close();
     stream.respond({ ":status": 200 });
