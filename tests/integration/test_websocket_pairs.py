@@ -114,6 +114,7 @@ def test_a_peer_that_does_not_read_stops_the_sender(pair, side):
 
     received = [0]
     proxy = pair.start(on_open)
+    before = proxy.memory_peak_kib()
     with pair.opened(proxy) as client:
         if side == "client":
             sent = count_sent(opened)
@@ -123,11 +124,12 @@ def test_a_peer_that_does_not_read_stops_the_sender(pair, side):
             sender.start()
             sent = lambda: counted[0]  # noqa: E731
         wait_until(lambda: sent() > 65_536, "it sends")
-        before = proxy.memory_peak_kib()
         stopped_at = wait_until_steady(sent)
         assert stopped_at < 64 * MEBIBYTE
         if not SANITIZED:
-            assert proxy.memory_peak_kib() - before < 4096
+            # The window of a client's stream grows while the target's kernel still takes the bytes.
+            has_window = side == "target" and pair.client_version == 2
+            assert proxy.memory_peak_kib() - before < (20_000 if has_window else 4096)
         if side == "client":  # it goes on where it stopped
             assert len(client.wire.read_exactly(stopped_at)) == stopped_at
         else:
@@ -292,6 +294,34 @@ def test_a_stop_tells_both_sides(pair):
         expect_close(client, GOING_AWAY)
         assert proxy.wait_for_exit() == 0
     wait_until(lambda: codes == [GOING_AWAY], "the target is told as well")
+
+
+def test_what_ignores_its_close_is_cut_when_the_delay_is_over(pair):
+    ended = threading.Event()
+
+    def on_open(target):
+        assert read_frame(target.wire).close_code == RESTART
+        target.wait_for_close()
+        ended.set()
+
+    goes, stays = pair.target(on_open), pair.target(echo_frames)
+    keys = {"deregistration_delay": "1s", "websocket": {"close_window": "100ms"}}
+    proxy = pair._starts[0](pair.config(goes, **keys))
+    with pair.opened(proxy) as client:
+        proxy.reload(pair.config(stays, **keys))
+        assert read_frame(client.wire).close_code == RESTART
+        assert client.rest() == b""
+        wait_until(ended.is_set, "the target's side ends")
+    assert reason_of(proxy.only_log_line()) == "tunnel_drained"
+
+
+def test_an_immediate_stop_cuts_it(pair):
+    proxy = pair.start(lambda target: target.wait_for_close())
+    with pair.opened(proxy) as client:
+        proxy.send_signal(signal.SIGINT)
+        assert client.rest() == b""
+        proxy.expected_status = proxy.wait_for_exit()
+    assert [reason_of(line) for line in proxy.access_log()] == ["shutdown_deadline"]
 
 
 def test_a_session_stays_with_its_target(pair):
