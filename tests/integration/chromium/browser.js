@@ -5,6 +5,7 @@ const readline = require("node:readline");
 const { chromium } = require("playwright-core");
 
 const [program, port, key] = process.argv.slice(2);
+const patience = 60_000;  // milliseconds
 
 // What runs in the page.
 const exercises = {
@@ -62,8 +63,13 @@ const exercises = {
   },
 };
 
+const tooLate = () => new Promise((resolve) => {
+  setTimeout(() => resolve({ failure: `nothing within ${patience} ms` }), patience);
+});
+
 async function main() {
   const browser = await chromium.launch({
+    timeout: patience,
     executablePath: program,
     args: [
       "--no-sandbox",  // as root there is none
@@ -72,12 +78,13 @@ async function main() {
     ],
   });
   const page = await browser.newPage();
-  await page.goto(`https://site.test:${port}/http1/page`);
+  await page.goto(`https://site.test:${port}/http1/page`, { timeout: patience });
   console.log(browser.version());
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const [name, folder] = line.split(" ");
     if (name === "end") break;
-    console.log(JSON.stringify(await page.evaluate(exercises[name], folder)));
+    const result = await Promise.race([page.evaluate(exercises[name], folder), tooLate()]);
+    console.log(JSON.stringify(result));
   }
   await browser.close();
   process.exit(0);  // the standard input is still open
