@@ -297,10 +297,10 @@ void H2Session::Impl::grow_window(H2Stream& stream) {
       nghttp2_session_get_stream_effective_local_window_size(session_, stream.id_);
   if (window <= 0 || stream.consumed_since_growth_ < static_cast<std::uint32_t>(window)) return;
   stream.consumed_since_growth_ = 0;
-  if (static_cast<std::uint32_t>(window) >= settings_.max_window_bytes) return;
-  const std::uint64_t wider = std::min<std::uint64_t>(
-      {std::uint64_t{2} * static_cast<std::uint32_t>(window), settings_.max_window_bytes,
-       std::numeric_limits<std::int32_t>::max()});
+  if (static_cast<std::uint32_t>(window) >= stream.window_limit_) return;
+  const std::uint64_t wider =
+      std::min<std::uint64_t>({std::uint64_t{2} * static_cast<std::uint32_t>(window),
+                               stream.window_limit_, std::numeric_limits<std::int32_t>::max()});
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, stream.id_,
                                         static_cast<std::int32_t>(wider));
 }

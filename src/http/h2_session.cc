@@ -199,6 +199,7 @@ void H2Session::Impl::attach(H2Stream& stream, std::int32_t id) {
   stream.trailers_.reset();
   stream.held_bytes_ = 0;
   stream.consumed_since_growth_ = 0;
+  stream.window_limit_ = settings_.max_window_bytes;
   stream.has_head_ = false;
   stream.has_ended_ = false;
   stream.is_reset_by_us_ = false;

@@ -84,6 +84,10 @@ void H2Session::consumed(H2Stream& stream, std::size_t bytes) {
   if (stream.held_bytes_ == 0) me.grow_window(stream);
 }
 
+void H2Session::bound_window(H2Stream& stream, std::uint32_t bytes) {
+  stream.window_limit_ = std::min(bytes, impl_->settings_.max_window_bytes);
+}
+
 bool H2Session::open(H2Stream& stream, std::span<const Line> lines, bool ends) {
   Impl& me = *impl_;
   if (me.role_ != Role::client || stream.session_ != nullptr || may_open() == 0) return false;

@@ -137,7 +137,7 @@ net::Task<After> forward(Exchange& exchange) {
     const auto result = session_result(exchange, session, target);
     if (result.has_value()) exchange.group->count_session(*result);
     exchange.set_cookie = set_cookie_for(exchange, session, target);
-    if (exchange.answer.status == 101) co_return co_await run_tunnel(exchange);
+    if (begins_tunnel(exchange)) co_return co_await run_tunnel(exchange);
     watch_client(exchange);
     reason = co_await relay_answer(exchange);
     unwatch_client(exchange);

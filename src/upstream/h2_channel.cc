@@ -133,7 +133,6 @@ std::size_t H2Channel::read(base::MutableBytes into) {
     copied += bytes;
   }
   taken_ = copied;
-  content_bytes_ += copied;
   release_taken();
   return copied;
 }
@@ -197,7 +196,7 @@ Transfer H2Channel::advance() {
   if (session() == nullptr) return Transfer::failed;
   if (is_sound && (runs_.bytes > 0 || (is_last_ && !sent_end_ && trailers_out_.empty()))) {
     const Runs runs = std::exchange(runs_, {});
-    bytes_written_ += runs.bytes;
+    if (!is_tunnel_) bytes_written_ += runs.bytes;
     sent_end_ = is_last_ && trailers_out_.empty();
     is_sound = session()->send_data(*this, {runs.items.data(), runs.count}, sent_end_);
     has_pieces_out_ = is_sound;

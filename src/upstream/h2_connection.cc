@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sluice/upstream/group.h"
+#include "sluice/upstream/h2_client.h"
 #include "sluice/upstream/h2_pool.h"
 
 namespace sluice::upstream {
@@ -63,6 +64,8 @@ net::Task<> H2TargetConnection::serve(std::shared_ptr<H2TargetConnection> self) 
   self->ping_deadline_.clear();
   self->stream_->close();
   self->stop_counting();
+  H2TargetStream* const waiter = std::exchange(self->settings_waiter_, nullptr);
+  if (waiter != nullptr) (void)waiter->cancel_reader();
 }
 
 // At the latest when the pool has it no more and nobody has a lease: the group, with its cells, may
@@ -158,6 +161,7 @@ void H2TargetConnection::on_peer_settings() {
   const bool is_first = !std::exchange(has_peer_settings_, true);
   const std::uint32_t streams = link_.session().may_open() + leases_ - unopened_;
   stream_limit_ = std::min(streams, settings_.max_concurrent_streams);
+  if (settings_waiter_ != nullptr) std::exchange(settings_waiter_, nullptr)->settings_came();
   if (pool_ == nullptr) return;
   if (is_first) pool_->learn_limit(stream_limit_);
   pool_->call_waiters();

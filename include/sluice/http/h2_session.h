@@ -126,6 +126,7 @@ class H2Stream {
   // Received and not consumed yet, of this stream's window.
   std::uint32_t held_bytes_ = 0;
   std::uint32_t consumed_since_growth_ = 0;
+  std::uint32_t window_limit_ = 0;
   bool has_head_ = false;        // the final one has come
   bool has_ended_ = false;       // the peer's message is whole
   bool is_reset_by_us_ = false;  // events end, but for on_closed
@@ -228,6 +229,8 @@ class H2Session {
   void reset(H2Stream& stream, H2Error error);
   // So many of the bytes given by on_data are not held any more: the windows open again.
   void consumed(H2Stream& stream, std::size_t bytes);
+  // From now on the stream's window grows no further than that; never beyond max_window_bytes.
+  void bound_window(H2Stream& stream, std::uint32_t bytes);
 
   // --- streams, client
   // Opens `stream` with a request. False: no more can be opened now (may_open), or for ever.

@@ -56,9 +56,15 @@ class H2Channel : public http::H2Stream, public Body, public Sender {
   bool cancel_reader();
 
   // --- for a tunnel, instead of the body: bytes as they come
+  // From now on; what the stream carries then is counted by the tunnel alone.
+  void begin_tunnel() { is_tunnel_ = true; }
   [[nodiscard]] std::size_t held_bytes() const { return held_; }
   [[nodiscard]] std::size_t read(base::MutableBytes into);  // opens the window by as much
   [[nodiscard]] net::WaitSlot::Awaiter wait_readable() { return reader_.wait(); }
+  // How far the stream's window may grow, from now on.
+  void bound_window(std::uint32_t bytes) {
+    if (session() != nullptr) session()->bound_window(*this, bytes);
+  }
   void set_write_timeout(std::chrono::milliseconds timeout) { write_timeout_ = timeout; }
   [[nodiscard]] net::Loop& loop() { return link_.stream().loop(); }
 
@@ -125,6 +131,7 @@ class H2Channel : public http::H2Stream, public Body, public Sender {
   bool sent_end_ = false;
   std::uint64_t bytes_written_ = 0;
 
+  bool is_tunnel_ = false;
   bool is_closed_ = false;
   observe::Reason closed_reason_ = observe::Reason::none;
 };

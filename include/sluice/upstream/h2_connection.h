@@ -20,6 +20,7 @@ namespace sluice::upstream {
 
 struct GroupCells;
 class H2Pool;
+class H2TargetStream;
 
 // What a group says about HTTP/2 towards its targets.
 struct Http2Settings {
@@ -60,6 +61,13 @@ class H2TargetConnection final : public http::H2Session::Owner,
   [[nodiscard]] std::uint32_t stream_limit() const { return stream_limit_; }
   // How many leases it would give. One until the peer has told its limit.
   [[nodiscard]] std::uint32_t room() const;
+
+  // `stream`, of the only lease there is until then, is told of the peer's first SETTINGS; when the
+  // connection ends before, its wait is cancelled.
+  void tell_settings(H2TargetStream& stream) { settings_waiter_ = &stream; }
+  void forget_settings_waiter(const H2TargetStream& stream) {
+    if (settings_waiter_ == &stream) settings_waiter_ = nullptr;
+  }
 
   // A head of an answer has come.
   void count_answer() { ++answers_; }
@@ -104,6 +112,7 @@ class H2TargetConnection final : public http::H2Session::Owner,
   std::uint64_t answers_ = 0;
   std::uint64_t pongs_ = 0;
   std::uint64_t activity_seen_ = 0;
+  H2TargetStream* settings_waiter_ = nullptr;
   bool has_peer_settings_ = false;
   bool is_idle_ = false;
   bool is_counted_ = true;

@@ -510,6 +510,29 @@ TEST(H2Session, doubles_the_window_of_a_stream_whose_consumer_keeps_up) {
   EXPECT_EQ(granted(3000), 0U);
 }
 
+TEST(H2Session, widens_no_window_beyond_its_streams_own_bound) {
+  H2Settings settings;
+  settings.initial_window_bytes = 1000;
+  settings.max_window_bytes = 8000;
+  Server server(settings);
+  for (const std::uint32_t id : {1U, 3U}) {
+    ASSERT_EQ(server.give(h2::head(id, h2::post(), false)), Reason::none);
+  }
+  server.session->bound_window(*server.streams.at(0), 2000);
+  const auto granted = [&](std::uint32_t id, std::size_t bytes) {
+    EXPECT_EQ(server.give(h2::frame(h2::data, 0, id, std::string(bytes, 'x'))), Reason::none);
+    std::uint32_t total = 0;
+    for (const h2::Frame& frame : h2::frames_of(server.take())) {
+      if (frame.type == h2::window_update && frame.stream == id) total += frame.number_at(0);
+    }
+    return total;
+  };
+  EXPECT_EQ(granted(1, 1000), 2000U);
+  EXPECT_EQ(granted(1, 2000), 2000U) << "so it stays";
+  EXPECT_EQ(granted(3, 1000), 2000U);
+  EXPECT_EQ(granted(3, 2000), 4000U) << "another stream is not bound";
+}
+
 // Whatever becomes of content: the connection's window comes back.
 TEST(H2Session, never_leaks_the_window_of_the_connection) {
   H2Settings settings;

@@ -323,6 +323,26 @@ TEST_F(H2ChannelTest, content_waits_until_it_is_taken) {
   EXPECT_EQ(channel.content_bytes(), 6U);
 }
 
+TEST_F(H2ChannelTest, what_a_tunnel_carries_is_not_counted_as_a_messages) {
+  Request request;
+  Channel& channel = open(request, false);
+  channel.set_head(base::as_bytes(head), false);
+  channel.add({}, false, {});
+  ASSERT_EQ(channel.start(), Transfer::ok);
+  const std::uint64_t written = channel.bytes_written();
+  channel.begin_tunnel();
+  send(request, "from there");
+  std::array<char, 64> into{};
+  EXPECT_EQ(channel.read(into), 10U);
+  EXPECT_EQ(channel.held_bytes(), 0U);
+  channel.add(runs("from here"), false, {});
+  EXPECT_EQ(channel.start(), Transfer::ok);
+  exchange();
+  EXPECT_EQ(request.body, "from here");
+  EXPECT_EQ(channel.content_bytes(), 0U);
+  EXPECT_EQ(channel.bytes_written(), written);
+}
+
 TEST_F(H2ChannelTest, a_stream_whose_content_is_not_taken_stands_still_alone) {
   Request request;
   Channel& channel = open(request, false);
