@@ -59,8 +59,8 @@ class CompressedBody final : public upstream::Body {
         bytes_in_(bytes_in),
         bytes_out_(bytes_out) {}
 
-  // All that is at hand, unless it is a lot: whoever gets nothing waits for the target, and must not
-  // do so while the client could have been sent something.
+  // All that is at hand, unless it is a lot: whoever gets nothing waits for the target, and must
+  // not do so while the client could have been sent something.
   upstream::Runs take() override {
     coded_.clear();
     if (ended_) return {};
