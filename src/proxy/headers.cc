@@ -313,12 +313,14 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
   const http::ResponseHead& answer = exchange.answer;
   put_status(exchange, writer, answer.status, answer.reason_phrase);
   const Nominations nominations(answer.fields);
-  const HeadAmendments* amended =
-      exchange.amendments != nullptr ? &exchange.amendments->answer : nullptr;
+  const Amendments* amended = exchange.amendments.get();
   bool has_date = false;
   for (const Field& field : answer.fields) {
     if (!passes_to_client(exchange, field, nominations)) continue;
-    if (amended != nullptr && amended->drops(field.name)) continue;
+    if (amended != nullptr &&
+        (amended->answer.drops(field.name) || amended->content.drops(field.name))) {
+      continue;
+    }
     has_date = has_date || field.known == FieldName::date;
     writer.trusted_field(field.name, field.value);
   }
@@ -327,7 +329,10 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
     writer.trusted_field("Via", via(answer.http2, answer.minor_version));
   }
   if (!exchange.set_cookie.empty()) writer.trusted_field("Set-Cookie", exchange.set_cookie);
-  if (amended != nullptr) writer.trusted_text(amended->lines);
+  if (amended != nullptr) {
+    writer.trusted_text(amended->content.lines);
+    writer.trusted_text(amended->answer.lines);
+  }
   if (chunked && !exchange.client_side->is_http2()) {
     writer.trusted_field("Transfer-Encoding", "chunked");
   }
@@ -438,7 +443,8 @@ void write_answer_head(Exchange& exchange, bool chunked) {
   std::size_t source_bytes = exchange.target->head_bytes();
   if (exchange.amendments != nullptr) {
     filter_answer(exchange, exchange.answer.status);
-    source_bytes += exchange.amendments->answer.lines.size();
+    source_bytes +=
+        exchange.amendments->answer.lines.size() + exchange.amendments->content.lines.size();
   }
   write_head(exchange, source_bytes, [&exchange, chunked](http::H1Writer& writer) {
     put_answer_head(exchange, chunked, writer);
