@@ -104,8 +104,7 @@ void H2Session::Impl::set_options(nghttp2_option* option) const {
   // Our own limit on resets is the one with a reason.
   constexpr std::uint64_t never = std::uint64_t{1} << 40;
   nghttp2_option_set_stream_reset_rate_limit(option, never, never);
-  // nghttp2 counts a frame up to ten times when it comes byte by byte. This limit is for blocks
-  // that it ignores; ours, exact, for all others.
+  // nghttp2 counts a frame up to ten times when it comes byte by byte: ours is exact.
   constexpr std::size_t counted_for_a_frame = 10;
   nghttp2_option_set_max_continuations(
       option, settings_.continuations == 0

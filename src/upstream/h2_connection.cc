@@ -19,6 +19,7 @@ http::H2Settings session_settings(const Http2Settings& settings) {
   out.field_bytes = settings.headers_bytes;
   out.headers_bytes = settings.headers_bytes;
   out.header_count = settings.header_count;
+  out.refused_heads = 0;  // each is a 502 of one exchange: the others have done nothing
   return out;
 }
 

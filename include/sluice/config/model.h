@@ -92,6 +92,7 @@ struct Http2Abuse {
   std::uint32_t priority_updates = 400;
   std::uint32_t empty_data = 100;
   std::uint32_t window_updates = 20'000;  // beyond one per 1,000 bytes of content sent
+  std::uint32_t refused_heads = 50;       // field blocks beyond a limit
 };
 
 // HTTP/2 connections of clients, on listeners with `http2`.

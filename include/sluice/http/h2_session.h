@@ -159,6 +159,8 @@ struct H2Settings {
   std::uint32_t priority_updates = 400;   // PRIORITY_UPDATE and PRIORITY
   std::uint32_t empty_data = 100;         // DATA frames without content that do not end the stream
   std::uint32_t window_updates = 20'000;  // beyond one per 1,000 bytes sent
+  // Field blocks beyond one of the limits above, trailers and those of refused streams, too (T15).
+  std::uint32_t refused_heads = 50;
 };
 
 class H2Session {
