@@ -154,7 +154,7 @@ def test_goaway_loses_nothing(start_sluice, start_h2_target):
 
     first = threading.Event()
     target = start_h2_target(answer)
-    proxy = start_sluice(towards(target))
+    proxy = start_sluice(towards(target, retry={"budget": {"percent": 0, "burst": 0}}))
     with futures.ThreadPoolExecutor(2) as pool:
         waits = pool.submit(curl, proxy, "/first")
         wait_until(lambda: target.requests == 1, "the first request is there")
@@ -305,6 +305,24 @@ def test_a_process_that_is_stopped_and_goes_on(start_sluice, start_program, tmp_
     finally:
         program.send_signal(signal.SIGCONT)
     assert curl(proxy, "/page") == b"page"
+
+
+def refusing(connection, request):
+    connection.reset(request, 7)  # REFUSED_STREAM
+
+
+def test_what_is_refused_again_and_again_is_repeated_within_the_budget(start_sluice,
+                                                                       start_h2_target):
+    """The first repetition is free: a connection that ends in order costs no request."""
+    target = start_h2_target(refusing)
+    proxy = start_sluice(towards(target, retry={"attempts": 0,
+                                                "budget": {"percent": 0, "burst": 2}}))
+    assert curl(proxy, "/", *STATUS) == b"502"
+    assert target.requests == 1 + 1 + 2
+    assert curl(proxy, "/", *STATUS) == b"502"
+    assert target.requests == 4 + 1 + 1
+    proxy.wait_for_metric_value("sluice_target_retry_budget_exhausted_total", 2,
+                                target_group="targets")
 
 
 def test_a_target_of_http1_is_told_apart(start_sluice, start_target):
