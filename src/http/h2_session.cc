@@ -198,6 +198,7 @@ void H2Session::Impl::attach(H2Stream& stream, std::int32_t id) {
   stream.trailers_.reset();
   stream.held_bytes_ = 0;
   stream.consumed_since_growth_ = 0;
+  stream.content_sent_ = 0;
   stream.has_head_ = false;
   stream.has_ended_ = false;
   stream.is_reset_by_us_ = false;
@@ -350,5 +351,6 @@ void H2Session::ping() {
 
 std::uint64_t H2Session::content_received() const { return impl_->content_received_; }
 std::uint64_t H2Session::content_sent() const { return impl_->content_sent_; }
+std::uint64_t H2Session::content_sent(const H2Stream& stream) const { return stream.content_sent_; }
 
 }  // namespace sluice::http

@@ -125,6 +125,7 @@ class H2Stream {
   std::unique_ptr<Trailers> trailers_;
   // Received and not consumed yet, of this stream's window.
   std::uint32_t held_bytes_ = 0;
+  std::uint64_t content_sent_ = 0;
   std::uint32_t consumed_since_growth_ = 0;
   bool has_head_ = false;        // the final one has come
   bool has_ended_ = false;       // the peer's message is whole
@@ -250,6 +251,9 @@ class H2Session {
   void ping();
   // Since the beginning; content only.
   [[nodiscard]] std::uint64_t content_received() const;
+  [[nodiscard]] std::uint64_t content_sent(const H2Stream& stream) const;
+  // The peer takes no content of this stream for now, whatever it takes of others.
+  [[nodiscard]] bool is_window_shut(const H2Stream& stream) const;
   [[nodiscard]] std::uint64_t content_sent() const;
 
   struct Impl;  // of h2_impl.h
