@@ -59,7 +59,17 @@ TEST(ServerTlsSettings, a_policy_gives_versions_and_ciphers_and_keys_beside_it_o
 TEST(ServerTlsSettings, what_is_wrong_is_reported_with_its_place) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"policy: TLS13-1-2", "tls.policy: "},
-      {"min_version: '1.3', max_version: '1.2'", "min_version must not be above max_version"},
+      {"min_version: '1.3', max_version: '1.2'",
+       "tls.min_version: 1.3 is above max_version, which is 1.2; allowed here: 1.0, 1.1, 1.2"},
+      {"policy: TLS13-1-3-2021-06, max_version: '1.2'",
+       "tls.max_version: 1.2 is below min_version, which is 1.3 by policy: TLS13-1-3-2021-06; "
+       "allowed here: 1.3, or set min_version, too"},
+      {"policy: '2016-08', min_version: '1.3'",
+       "tls.min_version: 1.3 is above max_version, which is 1.2 by policy: 2016-08; allowed here: "
+       "1.0, 1.1, 1.2, or set max_version, too"},
+      {"max_version: '1.1'",
+       "tls.max_version: 1.1 is below min_version, which is 1.2 by default; allowed here: 1.2, "
+       "1.3, or set min_version, too"},
       {"min_version: '1.4'", "tls.min_version: "},
       {"ticket_keys: {}", "tls.ticket_keys"},
       {"session_tickets: maybe", "tls.session_tickets: "},
