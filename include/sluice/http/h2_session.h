@@ -36,7 +36,6 @@ enum class H2Error : std::uint32_t {
   cancel = 0x8,
   compression_error = 0x9,
   enhance_your_calm = 0xb,
-  http_1_1_required = 0xd,
 };
 
 // A decoded field block: pseudo-header fields and all others in the order of their coming, as
@@ -125,8 +124,8 @@ class H2Stream {
   std::unique_ptr<Trailers> trailers_;
   // Received and not consumed yet, of this stream's window.
   std::uint32_t held_bytes_ = 0;
-  std::uint64_t content_sent_ = 0;
   std::uint32_t consumed_since_growth_ = 0;
+  std::uint64_t content_sent_ = 0;
   bool has_head_ = false;        // the final one has come
   bool has_ended_ = false;       // the peer's message is whole
   bool is_reset_by_us_ = false;  // events end, but for on_closed
@@ -251,10 +250,10 @@ class H2Session {
   void ping();
   // Since the beginning; content only.
   [[nodiscard]] std::uint64_t content_received() const;
+  [[nodiscard]] std::uint64_t content_sent() const;
   [[nodiscard]] std::uint64_t content_sent(const H2Stream& stream) const;
   // The peer takes no content of this stream for now, whatever it takes of others.
   [[nodiscard]] bool is_window_shut(const H2Stream& stream) const;
-  [[nodiscard]] std::uint64_t content_sent() const;
 
   struct Impl;  // of h2_impl.h
 
