@@ -71,6 +71,12 @@ void H2Session::reset(H2Stream& stream, H2Error error) {
   me.submit_reset(stream.id_, static_cast<std::uint32_t>(error));
 }
 
+bool H2Session::is_window_shut(const H2Stream& stream) const {
+  const Impl& me = *impl_;
+  return !me.stopped_ && stream.session_ == this &&
+         nghttp2_session_get_stream_remote_window_size(me.session_, stream.id_) <= 0;
+}
+
 void H2Session::consumed(H2Stream& stream, std::size_t bytes) {
   Impl& me = *impl_;
   if (me.stopped_ || stream.session_ != this) return;

@@ -119,6 +119,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::h2_too_many_priority_updates, "h2_too_many_priority_updates", 0, Side::client},
     {Reason::h2_too_many_empty_data, "h2_too_many_empty_data", 0, Side::client},
     {Reason::h2_too_many_window_updates, "h2_too_many_window_updates", 0, Side::client},
+    {Reason::h2_too_many_refused_heads, "h2_too_many_refused_heads", 0, Side::client},
     // Connection level.
     {Reason::tls_handshake_failed, "tls_handshake_failed", 0, Side::client},
     {Reason::client_certificate_refused, "client_certificate_refused", 0, Side::client},

@@ -211,6 +211,19 @@ Transfer H2Channel::advance() {
   return is_sound ? Transfer::ok : Transfer::failed;
 }
 
+H2Channel::Progress H2Channel::progress() const {
+  if (session() == nullptr) return {};
+  return {.mine = session()->content_sent(*this), .all = session()->content_sent()};
+}
+
+// As over HTTP/1 only a peer that takes nothing is given up. What others take counts as well, for
+// they share the connection with this one; not when its own window is shut.
+bool H2Channel::has_moved_since(const Progress& before) const {
+  if (session() == nullptr) return false;
+  const Progress now = progress();
+  return now.mine != before.mine || (now.all != before.all && !session()->is_window_shut(*this));
+}
+
 net::Task<Transfer> H2Channel::finish() {
   Transfer result = Transfer::ok;
   while (is_sending_) {
@@ -219,10 +232,13 @@ net::Task<Transfer> H2Channel::finish() {
       break;
     }
     if (has_pieces_out_) {
+      const Progress before = progress();
       write_deadline_.set(write_timeout_);
       const net::Wake wake = co_await writer_.wait();
       write_deadline_.clear();
-      if (wake == net::Wake::ready) continue;
+      if (wake == net::Wake::ready || (wake == net::Wake::expired && has_moved_since(before))) {
+        continue;
+      }
       result = wake == net::Wake::expired ? Transfer::expired : Transfer::cancelled;
       break;
     }

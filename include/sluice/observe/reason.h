@@ -118,6 +118,7 @@ enum class Reason : std::uint8_t {
   h2_too_many_priority_updates,
   h2_too_many_empty_data,
   h2_too_many_window_updates,
+  h2_too_many_refused_heads,
   // --- connection level: logged on the error log and counted, no exchange
   tls_handshake_failed,
   client_certificate_refused,

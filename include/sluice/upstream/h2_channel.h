@@ -23,7 +23,7 @@ namespace sluice::upstream {
 
 class H2Channel : public http::H2Stream, public Body, public Sender {
  public:
-  // `write_timeout`: until the session has taken what one `start` gave it.
+  // `write_timeout`: without a byte of it leaving, or of others while its turn has not come.
   H2Channel(H2Link& link, std::chrono::milliseconds write_timeout);
   ~H2Channel() override;
 
@@ -98,6 +98,12 @@ class H2Channel : public http::H2Stream, public Body, public Sender {
  private:
   void release_taken();
   [[nodiscard]] net::Transfer advance();
+  struct Progress {
+    std::uint64_t mine = 0;  // content that has left, of this stream and of all
+    std::uint64_t all = 0;
+  };
+  [[nodiscard]] Progress progress() const;
+  [[nodiscard]] bool has_moved_since(const Progress& before) const;
 
   H2Link& link_;
   H2Channel* next_noted_ = nullptr;

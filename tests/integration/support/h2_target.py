@@ -137,6 +137,8 @@ class H2Connection:
         elif isinstance(event, h2.events.StreamEnded):
             self.requests += 1
             return self._open.get(event.stream_id)
+        elif isinstance(event, h2.events.PingReceived):
+            self.pings += 1
         elif isinstance(event, h2.events.StreamReset):
             self._open.pop(event.stream_id, None)
             self.resets.append(event.error_code)
