@@ -315,16 +315,21 @@ void H2Session::Impl::give_back(std::size_t bytes) {
   nghttp2_session_consume_connection(session_, bytes);
 }
 
-// Doubled when a window's worth was taken by a consumer that keeps up.
+// Doubled when a window's worth was taken by a consumer that keeps up, while all streams together
+// have not grown by more than `growth_most`.
 void H2Session::Impl::grow_window(H2Stream& stream) {
   const std::int32_t window =
       nghttp2_session_get_stream_effective_local_window_size(session_, stream.id_);
   if (window <= 0 || stream.consumed_since_growth_ < static_cast<std::uint32_t>(window)) return;
   stream.consumed_since_growth_ = 0;
   if (static_cast<std::uint32_t>(window) >= stream.window_limit_) return;
+  const auto now = static_cast<std::uint64_t>(window);
   const std::uint64_t wider =
-      std::min<std::uint64_t>({std::uint64_t{2} * static_cast<std::uint32_t>(window),
-                               stream.window_limit_, std::numeric_limits<std::int32_t>::max()});
+      std::min<std::uint64_t>({2 * now, stream.window_limit_, now + growth_most() - grown_bytes_,
+                               std::numeric_limits<std::int32_t>::max()});
+  if (wider <= now) return;
+  stream.grown_bytes_ += static_cast<std::uint32_t>(wider - now);
+  grown_bytes_ += wider - now;
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, stream.id_,
                                         static_cast<std::int32_t>(wider));
 }

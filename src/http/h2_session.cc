@@ -129,11 +129,12 @@ void H2Session::Impl::submit_settings() {
     add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
   }
   int error = nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries.data(), entries.size());
-  const std::uint64_t largest_stream =
-      std::max(settings_.max_window_bytes, settings_.initial_window_bytes);
-  if (error == 0 && 2 * largest_stream > NGHTTP2_INITIAL_CONNECTION_WINDOW_SIZE) {
-    error = nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
-                                                  window(2 * largest_stream));
+  // No less than all streams together: content that nobody reads must not stop the others.
+  const std::uint64_t connection =
+      settings_.max_concurrent_streams * settings_.initial_window_bytes + growth_most();
+  if (error == 0 && connection > NGHTTP2_INITIAL_CONNECTION_WINDOW_SIZE) {
+    error =
+        nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, window(connection));
   }
   if (error != 0) fail_by_library(error);
 }
@@ -198,6 +199,7 @@ void H2Session::Impl::attach(H2Stream& stream, std::int32_t id) {
   stream.trailers_.reset();
   stream.held_bytes_ = 0;
   stream.consumed_since_growth_ = 0;
+  stream.grown_bytes_ = 0;
   stream.window_limit_ = settings_.max_window_bytes;
   stream.content_sent_ = 0;
   stream.has_head_ = false;
@@ -219,6 +221,8 @@ void H2Session::Impl::detach(H2Stream& stream) {
   stream.session_ = nullptr;
   stream.piece_count_ = 0;  // what was under way is forgotten
   stream.held_bytes_ = 0;
+  grown_bytes_ -= stream.grown_bytes_;
+  stream.grown_bytes_ = 0;
   --stream_count_;
 }
 

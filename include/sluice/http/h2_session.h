@@ -125,6 +125,7 @@ class H2Stream {
   // Received and not consumed yet, of this stream's window.
   std::uint32_t held_bytes_ = 0;
   std::uint32_t consumed_since_growth_ = 0;
+  std::uint32_t grown_bytes_ = 0;  // of its window, beyond the first
   std::uint32_t window_limit_ = 0;
   std::uint64_t content_sent_ = 0;
   bool has_head_ = false;        // the final one has come
@@ -134,10 +135,11 @@ class H2Stream {
 };
 
 struct H2Settings {
-  std::uint32_t max_concurrent_streams = 128;  // of the peer's; client: 0, for push is refused
+  std::uint32_t max_concurrent_streams = 128;  // server: of the peer's; client: of ours
   // Windows that we grant, for one stream: where it begins, and how far it grows for a stream whose
   // consumer keeps up (doubled each time that a window's worth was consumed with nothing held).
-  // The connection's is twice the largest stream's.
+  // All together grow by twice the largest at most, and the connection's window is the sum of them
+  // all: a stream that nobody reads holds back itself and no other.
   std::uint32_t initial_window_bytes = 64 * 1024;
   std::uint32_t max_window_bytes = 16 * 1024 * 1024;
   // Field blocks, decoded.
