@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "http/h2_impl.h"
+#include "http/h2_memory.h"
 
 namespace sluice::http {
 
@@ -59,9 +60,10 @@ H2Session::Impl::Impl(H2Session& door, Role role, const H2Settings& settings, Ow
   }
   set_callbacks(callbacks);
   set_options(option);
+  nghttp2_mem* const memory = h2_memory();
   const int error = role == Role::server
-                        ? nghttp2_session_server_new2(&session_, callbacks, this, option)
-                        : nghttp2_session_client_new2(&session_, callbacks, this, option);
+                        ? nghttp2_session_server_new3(&session_, callbacks, this, option, memory)
+                        : nghttp2_session_client_new3(&session_, callbacks, this, option, memory);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
   if (error != 0) {
