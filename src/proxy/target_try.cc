@@ -83,6 +83,7 @@ net::Task<Reason> connect_try(Exchange& exchange) {
 // The request has left, or will not. A target that refuses our bytes may have said why: its answer
 // is read before the write is judged.
 Reason judge_sent(Exchange& exchange, bool is_whole, Transfer sent) {
+  if (exchange.hedge == nullptr) exchange.head_buffer.release();  // a hedge would send it, too
   exchange.request_sent_whole = is_whole && sent == Transfer::ok;
   exchange.request_sent_at = base::Steady::now();
   const Reason ended = interruption(exchange);
