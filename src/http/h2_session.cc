@@ -193,7 +193,7 @@ void H2Session::Impl::attach(H2Stream& stream, std::int32_t id) {
   stream.session_ = &door_;
   stream.id_ = id;
   // The object may have been a stream before: of a connection that did nothing with it.
-  stream.piece_count_ = 0;
+  stream.pieces_.clear();
   stream.first_piece_ = 0;
   stream.has_sent_head_ = false;
   stream.last_pieces_ = false;
@@ -218,7 +218,7 @@ void H2Session::Impl::detach(H2Stream& stream) {
   stream.previous_ = nullptr;
   stream.next_ = nullptr;
   stream.session_ = nullptr;
-  stream.piece_count_ = 0;  // what was under way is forgotten
+  stream.pieces_.clear();  // what was under way is forgotten
   stream.held_bytes_ = 0;
   --stream_count_;
 }

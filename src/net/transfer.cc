@@ -28,29 +28,29 @@ Transfer transfer_of(Wake wake) {
 }  // namespace
 
 Transfer Writer::start(std::initializer_list<base::Bytes> pieces) {
-  first_ = count_ = 0;
+  forget_pieces();
   for (const base::Bytes& piece : pieces) add(piece);
   return start();
 }
 
 void Writer::add(base::Bytes piece) {
   if (piece.empty()) return;
-  assert(count_ < pieces_.size());
-  pieces_[count_++] = piece;
+  assert(pieces_.size() < pieces_.capacity());
+  pieces_.push_back(piece);
 }
 
 Transfer Writer::start() {
   const Transfer result = advance();
-  if (!unfinished_) first_ = count_ = 0;
+  if (!unfinished_) forget_pieces();
   return result;
 }
 
 Transfer Writer::advance() {
-  const IoResult result = stream_.try_write({pieces_.data() + first_, count_ - first_});
+  const IoResult result = stream_.try_write({pieces_.data() + first_, pieces_.size() - first_});
   bytes_written_ += result.bytes;
   std::size_t taken = result.bytes;
-  while (first_ < count_ && taken >= pieces_[first_].size()) taken -= pieces_[first_++].size();
-  if (first_ < count_ && taken > 0) pieces_[first_] = pieces_[first_].subspan(taken);
+  while (first_ < pieces_.size() && taken >= pieces_[first_].size()) taken -= pieces_[first_++].size();
+  if (first_ < pieces_.size() && taken > 0) pieces_[first_] = pieces_[first_].subspan(taken);
   unfinished_ = result.status == IoStatus::would_block;
   if (unfinished_) return Transfer::ok;
   return transfer_of(result.status);
@@ -67,7 +67,7 @@ Task<Transfer> Writer::finish() {
     result = advance();
   }
   unfinished_ = false;
-  first_ = count_ = 0;
+  forget_pieces();
   co_return result;
 }
 

@@ -7,7 +7,7 @@
 // are counted here, with reasons of their own. One thread. Nothing throws.
 #pragma once
 
-#include <array>
+#include <boost/container/static_vector.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -85,9 +85,8 @@ class H2Stream {
   H2Stream* previous_ = nullptr;
   H2Stream* next_ = nullptr;
   // What is on its way out; see send_data.
-  std::array<base::Bytes, 16> pieces_;
+  boost::container::static_vector<base::Bytes, 16> pieces_;
   std::uint8_t first_piece_ = 0;
-  std::uint8_t piece_count_ = 0;
   bool has_sent_head_ = false;
   bool last_pieces_ = false;
   bool is_waiting_ = false;  // nghttp2 will not ask for data before it is told to

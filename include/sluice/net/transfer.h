@@ -2,7 +2,7 @@
 // share.
 #pragma once
 
-#include <array>
+#include <boost/container/static_vector.hpp>
 #include <chrono>
 #include <cstdint>
 #include <initializer_list>
@@ -44,12 +44,15 @@ class Writer {
 
  private:
   Transfer advance();
+  void forget_pieces() {
+    pieces_.clear();
+    first_ = 0;
+  }
 
   Stream& stream_;
   std::chrono::milliseconds timeout_;
-  std::array<base::Bytes, pieces_max> pieces_;
+  boost::container::static_vector<base::Bytes, pieces_max> pieces_;
   std::size_t first_ = 0;
-  std::size_t count_ = 0;
   bool unfinished_ = false;
   std::uint64_t bytes_written_ = 0;
 };
