@@ -49,7 +49,8 @@ Transfer Writer::advance() {
   const IoResult result = stream_.try_write({pieces_.data() + first_, pieces_.size() - first_});
   bytes_written_ += result.bytes;
   std::size_t taken = result.bytes;
-  while (first_ < pieces_.size() && taken >= pieces_[first_].size()) taken -= pieces_[first_++].size();
+  while (first_ < pieces_.size() && taken >= pieces_[first_].size())
+    taken -= pieces_[first_++].size();
   if (first_ < pieces_.size() && taken > 0) pieces_[first_] = pieces_[first_].subspan(taken);
   unfinished_ = result.status == IoStatus::would_block;
   if (unfinished_) return Transfer::ok;
@@ -79,14 +80,27 @@ IoStatus try_read_into(Stream& stream, Buffer& buffer, std::size_t capacity) {
   return result.status;
 }
 
-Task<Transfer> read_into(Stream& stream, Buffer& buffer, std::size_t capacity) {
-  for (;;) {
-    const IoStatus status = try_read_into(stream, buffer, capacity);
-    if (status != IoStatus::would_block) co_return transfer_of(status);
-    if (buffer.has_memory() && buffer.is_empty()) buffer.release();
-    const Wake wake = co_await stream.wait_readable();
-    if (wake != Wake::ready) co_return transfer_of(wake);
+bool ReadInto::has_read() {
+  const IoStatus status = try_read_into(stream_, buffer_, capacity_);
+  if (status == IoStatus::would_block) {
+    if (buffer_.has_memory() && buffer_.is_empty()) buffer_.release();
+    return false;
   }
+  result_ = transfer_of(status);
+  return true;
+}
+
+void ReadInto::wait() {
+  stream_.watch_reader([this](Wake wake) { go_on(wake); });
+}
+
+void ReadInto::go_on(Wake wake) {
+  if (wake != Wake::ready) {
+    result_ = transfer_of(wake);
+  } else if (!has_read()) {
+    return wait();
+  }
+  waiting_.resume();  // and this is gone
 }
 
 }  // namespace sluice::net

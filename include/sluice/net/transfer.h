@@ -4,6 +4,7 @@
 
 #include <boost/container/static_vector.hpp>
 #include <chrono>
+#include <coroutine>
 #include <cstdint>
 #include <initializer_list>
 
@@ -59,8 +60,38 @@ class Writer {
 
 // Reads once into the free space of `buffer`; while there is nothing to read, an empty buffer goes
 // back to the pool (and is borrowed again with `capacity` bytes). The deadline is the caller's:
-// `stream.set_read_deadline` before, for it may span several reads.
-[[nodiscard]] Task<Transfer> read_into(Stream& stream, Buffer& buffer, std::size_t capacity);
+// `stream.set_read_deadline` before, for it may span several reads. No coroutine of its own: one
+// waits here for most of each request.
+//   const Transfer read = co_await read_into(stream, buffer, capacity);
+class [[nodiscard]] ReadInto {
+ public:
+  ReadInto(Stream& stream, Buffer& buffer, std::size_t capacity)
+      : stream_(stream), buffer_(buffer), capacity_(capacity) {}
+  ReadInto(const ReadInto&) = delete;
+  ReadInto& operator=(const ReadInto&) = delete;
+
+  [[nodiscard]] bool await_ready() { return has_read(); }
+  void await_suspend(std::coroutine_handle<> waiting) {
+    waiting_ = waiting;
+    wait();
+  }
+  [[nodiscard]] Transfer await_resume() const { return result_; }
+
+ private:
+  [[nodiscard]] bool has_read();  // or learned that nothing will come
+  void wait();
+  void go_on(Wake wake);
+
+  Stream& stream_;
+  Buffer& buffer_;
+  std::size_t capacity_;
+  std::coroutine_handle<> waiting_;
+  Transfer result_ = Transfer::ok;
+};
+
+[[nodiscard]] inline ReadInto read_into(Stream& stream, Buffer& buffer, std::size_t capacity) {
+  return {stream, buffer, capacity};
+}
 
 // The same without waiting. Nothing read: IoStatus::would_block.
 [[nodiscard]] IoStatus try_read_into(Stream& stream, Buffer& buffer, std::size_t capacity);
