@@ -2,6 +2,8 @@
 
 #include <cassert>
 
+#include "sluice/base/prefetch.h"
+
 namespace sluice::net {
 
 namespace {
@@ -95,6 +97,7 @@ void ReadInto::wait() {
 }
 
 void ReadInto::go_on(Wake wake) {
+  base::prefetch(used_next_);
   if (wake != Wake::ready) {
     result_ = transfer_of(wake);
   } else if (!has_read()) {

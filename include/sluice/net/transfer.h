@@ -63,10 +63,12 @@ class Writer {
 // `stream.set_read_deadline` before, for it may span several reads. No coroutine of its own: one
 // waits here for most of each request.
 //   const Transfer read = co_await read_into(stream, buffer, capacity);
+// `used_next`: memory that the caller will use when it goes on after a wait; it is fetched while
+// the kernel hands the bytes out.
 class [[nodiscard]] ReadInto {
  public:
-  ReadInto(Stream& stream, Buffer& buffer, std::size_t capacity)
-      : stream_(stream), buffer_(buffer), capacity_(capacity) {}
+  ReadInto(Stream& stream, Buffer& buffer, std::size_t capacity, base::Bytes used_next)
+      : stream_(stream), buffer_(buffer), capacity_(capacity), used_next_(used_next) {}
   ReadInto(const ReadInto&) = delete;
   ReadInto& operator=(const ReadInto&) = delete;
 
@@ -85,12 +87,14 @@ class [[nodiscard]] ReadInto {
   Stream& stream_;
   Buffer& buffer_;
   std::size_t capacity_;
+  base::Bytes used_next_;
   std::coroutine_handle<> waiting_;
   Transfer result_ = Transfer::ok;
 };
 
-[[nodiscard]] inline ReadInto read_into(Stream& stream, Buffer& buffer, std::size_t capacity) {
-  return {stream, buffer, capacity};
+[[nodiscard]] inline ReadInto read_into(Stream& stream, Buffer& buffer, std::size_t capacity,
+                                        base::Bytes used_next = {}) {
+  return {stream, buffer, capacity, used_next};
 }
 
 // The same without waiting. Nothing read: IoStatus::would_block.
