@@ -128,7 +128,7 @@ struct H2Session::Impl {
   std::uint32_t outgoing_streams_ = 0;  // as nghttp2 counts them: with those that are abandoned
 
   // The field block that is coming in: there is one at a time.
-  H2Fields fields_;
+  H2FieldsBuilder fields_;
   observe::Reason defect_ = observe::Reason::none;
   std::size_t block_bytes_ = 0;
   std::size_t block_fields_ = 0;

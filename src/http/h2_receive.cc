@@ -205,19 +205,19 @@ void H2Session::Impl::on_headers(const nghttp2_frame& frame) {
   const std::int32_t id = frame.hd.stream_id;
   H2Stream* const stream = find_live(id);
   if (stream == nullptr) return;
-  fields_.complete();
+  H2Fields fields = fields_.take();
   const bool ends = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (stream->has_head_) {  // trailers: nghttp2 has seen to it that they end the stream
     if (defect_ == Reason::none) {
-      end_message(id, std::move(fields_));
+      end_message(id, std::move(fields));
       return;
     }
     stream->closing_ = defect_;
     submit_reset(id, NGHTTP2_ENHANCE_YOUR_CALM);
     return;
   }
-  stream->has_head_ = role_ == Role::server || !is_informational(fields_);
-  stream->on_head(std::move(fields_), defect_, ends);
+  stream->has_head_ = role_ == Role::server || !is_informational(fields);
+  stream->on_head(std::move(fields), defect_, ends);
   if (ends) end_message(id, {});
 }
 

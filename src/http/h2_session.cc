@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "http/h2_impl.h"
+#include "http/h2_memory.h"
 
 namespace sluice::http {
 
@@ -59,9 +60,10 @@ H2Session::Impl::Impl(H2Session& door, Role role, const H2Settings& settings, Ow
   }
   set_callbacks(callbacks);
   set_options(option);
+  nghttp2_mem* const memory = h2_memory();
   const int error = role == Role::server
-                        ? nghttp2_session_server_new2(&session_, callbacks, this, option)
-                        : nghttp2_session_client_new2(&session_, callbacks, this, option);
+                        ? nghttp2_session_server_new3(&session_, callbacks, this, option, memory)
+                        : nghttp2_session_client_new3(&session_, callbacks, this, option, memory);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
   if (error != 0) {
@@ -191,7 +193,7 @@ void H2Session::Impl::attach(H2Stream& stream, std::int32_t id) {
   stream.session_ = &door_;
   stream.id_ = id;
   // The object may have been a stream before: of a connection that did nothing with it.
-  stream.piece_count_ = 0;
+  stream.pieces_.clear();
   stream.first_piece_ = 0;
   stream.has_sent_head_ = false;
   stream.last_pieces_ = false;
@@ -219,7 +221,7 @@ void H2Session::Impl::detach(H2Stream& stream) {
   stream.previous_ = nullptr;
   stream.next_ = nullptr;
   stream.session_ = nullptr;
-  stream.piece_count_ = 0;  // what was under way is forgotten
+  stream.pieces_.clear();  // what was under way is forgotten
   stream.held_bytes_ = 0;
   grown_bytes_ -= stream.grown_bytes_;
   stream.grown_bytes_ = 0;

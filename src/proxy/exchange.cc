@@ -51,24 +51,25 @@ void route(Exchange& exchange) {
   exchange.body_limit = rule.body_bytes.value_or(exchange.model().limits.body_bytes);
 }
 
+// Each action is a coroutine; to choose one takes none.
 net::Task<After> act(Exchange& exchange) {
   const std::optional<route::Action>& action = exchange.rule->rule->action;
-  if (!action.has_value()) co_return co_await fail(exchange, Reason::no_rule);
+  if (!action.has_value()) return fail(exchange, Reason::no_rule);
   if (const auto* to = std::get_if<route::Forward>(&*action)) {
     exchange.group = exchange.view->groups[to->group].get();
     exchange.group_settings = exchange.view->snapshot->groups[to->group].get();
     exchange.timeouts = effective_timeouts(exchange);
-    co_return co_await forward(exchange);
+    return forward(exchange);
   }
   if (const auto* to = std::get_if<route::Redirect>(&*action)) {
-    co_return co_await redirect(exchange, *to);
+    return redirect(exchange, *to);
   }
   const auto& response = std::get<route::FixedResponse>(*action);
   // A 2xx would open a tunnel that nobody is behind (RFC 9110 9.3.6).
   if (!exchange.request.connect_protocol.empty() && response.status < 300) {
-    co_return co_await fail(exchange, Reason::websocket_refused);
+    return fail(exchange, Reason::websocket_refused);
   }
-  co_return co_await respond(exchange, response);
+  return respond(exchange, response);
 }
 
 }  // namespace

@@ -82,10 +82,7 @@ net::Task<After> send(Exchange& exchange, OwnAnswer answer) {
   const bool with_body =
       may_have_body(answer.status) && exchange.request.method != http::Method::head;
   upstream::Runs body;
-  if (with_body && !answer.body.empty()) {
-    body.items[body.count++] = base::as_bytes(answer.body);
-    body.bytes = answer.body.size();
-  }
+  if (with_body && !answer.body.empty()) body.add(base::as_bytes(answer.body));
   upstream::Sender& sender = exchange.client_side->sender();
   exchange.answer_begun = true;
   sender.set_head(exchange.head_buffer.unread(), false);

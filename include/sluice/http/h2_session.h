@@ -7,7 +7,7 @@
 // are counted here, with reasons of their own. One thread. Nothing throws.
 #pragma once
 
-#include <array>
+#include <boost/container/static_vector.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +19,7 @@
 
 #include "sluice/base/bytes.h"
 #include "sluice/base/clock.h"
-#include "sluice/http/field.h"
+#include "sluice/http/h2_fields.h"
 #include "sluice/observe/reason.h"
 
 namespace sluice::http {
@@ -36,37 +36,6 @@ enum class H2Error : std::uint32_t {
   cancel = 0x8,
   compression_error = 0x9,
   enhance_your_calm = 0xb,
-};
-
-// A decoded field block: pseudo-header fields and all others in the order of their coming, as
-// views into storage of its own. Moving it keeps the views valid.
-class H2Fields {
- public:
-  H2Fields() = default;
-  H2Fields(H2Fields&& other) noexcept;
-  H2Fields& operator=(H2Fields&& other) noexcept;
-  [[nodiscard]] const std::vector<Field>& all() const { return fields_; }
-  // Names and values with 32 bytes for each (RFC 9113 6.5.2): what the limits count. Also counts
-  // those that came after a limit was passed and are not here.
-  [[nodiscard]] std::size_t list_bytes() const { return list_bytes_; }
-  void clear();
-
-  // Filled as nghttp2 decodes; views are made when the block is complete.
-  void append(std::string_view name, std::string_view value);
-  void complete();
-
- private:
-  friend class H2Session;
-  struct Span {
-    std::uint32_t name_bytes;
-    std::uint32_t value_bytes;
-  };
-  std::unique_ptr<char[]> storage_;  // on the heap: its address survives a move
-  std::size_t capacity_ = 0;
-  std::size_t used_ = 0;
-  std::vector<Span> spans_;
-  std::vector<Field> fields_;
-  std::size_t list_bytes_ = 0;
 };
 
 // One stream, as whoever derives from it sees it. Events come from inside `receive` and `send`;
@@ -115,9 +84,8 @@ class H2Stream {
   H2Stream* previous_ = nullptr;
   H2Stream* next_ = nullptr;
   // What is on its way out; see send_data.
-  std::array<base::Bytes, 16> pieces_;
+  boost::container::static_vector<base::Bytes, 16> pieces_;
   std::uint8_t first_piece_ = 0;
-  std::uint8_t piece_count_ = 0;
   bool has_sent_head_ = false;
   bool last_pieces_ = false;
   bool is_waiting_ = false;  // nghttp2 will not ask for data before it is told to
