@@ -22,6 +22,10 @@ void append_line(std::string& lines, std::string_view name, std::string_view val
   lines.append(name).append(": ").append(value).append("\r\n");
 }
 
+bool looks_at_fields(const HeaderEdits& edits) {
+  return !edits.renames.empty() || !edits.defaults.empty();
+}
+
 // All that is made first is made of the head as it was, so that the order of the edits does not
 // matter: what is removed can still be renamed, or be part of a value.
 class Editor {
@@ -130,7 +134,8 @@ class Editor {
 }  // namespace
 
 bool edit_request(Exchange& exchange, const HeaderEdits& edits) {
-  const std::vector<http::Field> arrived = passing_request_fields(exchange);
+  std::vector<http::Field> arrived;
+  if (looks_at_fields(edits)) arrived = passing_request_fields(exchange);
   Editor editor(edits, exchange.amendments->request, arrived,
                 exchange.connection->client_certificate_fields(), false);
   const ExchangeVariables variables(exchange);
@@ -143,7 +148,7 @@ void edit_answer(Exchange& exchange, const HeaderEdits& edits, std::uint16_t sta
   Amendments& amendments = *exchange.amendments;
   const bool is_own = amendments.is_own_answer;
   std::vector<http::Field> arrived;
-  if (!is_own) arrived = passing_answer_fields(exchange);
+  if (!is_own && looks_at_fields(edits)) arrived = passing_answer_fields(exchange);
   Editor editor(edits, amendments.answer, arrived, {}, is_own);
   // Its clients know an answer by it.
   if (is_grpc(exchange.request)) editor.spare("Content-Type");
