@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "proxy/amendments.h"
+#include "proxy/headers.h"
 #include "sluice/base/text.h"
 #include "sluice/http/uri.h"
 
@@ -20,8 +21,9 @@ std::string_view group_name(const Exchange& exchange) {
   return forward != nullptr ? std::string_view(forward->group_name) : std::string_view();
 }
 
-// Several fields are one list (RFC 9110 5.3); crumbs of a cookie are joined in their own way
-// (RFC 9113 8.2.3).
+// Of what the target would get without filters: a client's forged X-Real-IP or X-Amzn-Mtls-* is as
+// little believed here as there. Several fields are one list (RFC 9110 5.3); crumbs of a cookie are
+// joined in their own way (RFC 9113 8.2.3).
 void append_field(const Exchange& exchange, std::string_view name, std::string& out) {
   const bool is_cookie = http::field_name(name) == http::FieldName::cookie;
   bool any = false;
@@ -32,9 +34,12 @@ void append_field(const Exchange& exchange, std::string_view name, std::string& 
   };
   const Amendments* amendments = exchange.amendments.get();
   if (amendments == nullptr || !amendments->request.drops(name)) {
-    for (const http::Field& field : exchange.request.fields) {
+    for (const http::Field& field : passing_request_fields(exchange)) {
       if (base::equals_ignoring_case(field.name, name)) add(field.value);
     }
+    for_each_line(exchange.connection->client_certificate_fields(), [&](const FieldLine& line) {
+      if (base::equals_ignoring_case(line.name, name)) add(line.value);
+    });
   }
   if (amendments == nullptr) return;
   for_each_line(amendments->request.lines, [&](const FieldLine& line) {

@@ -91,6 +91,17 @@ def test_t9_a_client_cannot_have_a_field_of_ours_removed(start_sluice, start_tar
     assert got.values("X-Default") == ["ours"], "the client's own does not pass"
 
 
+def test_t11_a_variable_does_not_believe_what_a_stranger_claims(start_sluice, start_target):
+    claims = [("X-Real-IP", "6.6.6.6"), ("X-Forwarded-For", "6.6.6.6"), ("X_User", "6.6.6.6"),
+              ("X-Amzn-Mtls-Clientcert-Subject", "6.6.6.6"), ("X-Forwarded-Host", "6.6.6.6")]
+    got = received_by(start_sluice, start_target, {
+        "set": {f"X-Copy-{i}": f"#{{header:{name}}}" for i, (name, _) in enumerate(claims)},
+        "remove": ["X-User"]}, *claims)
+    assert got.values("X-Copy-2") == ["6.6.6.6"], "a name like any other, which is asked for as it is"
+    for i in [0, 1, 3, 4]:
+        assert got.values(f"X-Copy-{i}") == []
+
+
 def test_what_sluice_writes_itself_can_be_replaced_and_left_out(start_sluice, start_target):
     got = received_by(
         start_sluice, start_target,
