@@ -91,13 +91,15 @@ net::Task<After> run(Exchange& exchange, Reason defect) {
     route(exchange);
     exchange.client_side->begin_body();
     exchange.body_begun = true;
+    if (exchange.rule->rule->has_filters) exchange.amendments = std::make_unique<Amendments>();
     Reason refused = admit(exchange);
-    if (refused == Reason::none && exchange.rule->rule->has_filters) {
-      exchange.amendments = std::make_unique<Amendments>();
+    if (refused == Reason::none && exchange.amendments != nullptr) {
       refused = co_await filter_request(exchange);
     }
     if (refused != Reason::none) {
       after = co_await fail(exchange, refused);
+    } else if (exchange.amendments != nullptr && exchange.amendments->answer_status != 0) {
+      after = co_await respond_without_body(exchange, exchange.amendments->answer_status);
     } else {
       after = co_await act(exchange);
     }
