@@ -1,6 +1,7 @@
 #include "proxy/filters.h"
 
 #include "proxy/amendments.h"
+#include "proxy/filters/jwt.h"
 
 namespace sluice::proxy {
 
@@ -12,6 +13,10 @@ net::Task<Reason> filter_request(Exchange& exchange) {
   const route::Filters& filters = exchange.rule->rule->filters;
   if (filters.ip_access != nullptr && !filters.ip_access->admits(exchange.client)) {
     co_return Reason::address_not_admitted;
+  }
+  if (filters.jwt != nullptr) {
+    const Reason refused = co_await check_token(exchange, *filters.jwt);
+    if (refused != Reason::none) co_return refused;
   }
   co_return Reason::none;
 }
