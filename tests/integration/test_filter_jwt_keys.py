@@ -61,7 +61,7 @@ def test_keys_are_fetched_at_the_start_and_the_first_request_waits_for_them(star
     proxy = start(server.port)
     assert status(proxy, key.token()) == 200
     seen = server.target.only_request()
-    assert seen.get("Host") == f"localhost:{server.port}" and seen.target == "/keys"
+    assert seen.value("Host") == f"localhost:{server.port}" and seen.target == "/keys"
     proxy.wait_for_metric_value("sluice_jwks_fetches_total", 1, result="success")
     proxy.wait_for_metric_value("sluice_jwks_keys", 1)
     age = time.time() - proxy.metric("sluice_jwks_last_success_timestamp_seconds")
@@ -73,7 +73,7 @@ def test_while_there_are_no_keys_nobody_passes(start, serve_keys, key):
     proxy = start(port)
     with proxy.client() as client:
         answer = client.ask("GET", "/", bearer(key.token()))
-        assert (answer.status, answer.get("Retry-After")) == (503, "1")
+        assert (answer.status, answer.value("Retry-After")) == (503, "1")
         assert client.ask("GET", "/").status == 401  # no token: no need to know any key
     assert [reason_of(line) for line in proxy.wait_for_log(2)] == ["jwt_keys_unavailable",
                                                                    "jwt_missing"]
