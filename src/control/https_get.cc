@@ -96,7 +96,8 @@ struct Connected {
 };
 
 net::Task<Connected> connect(net::Loop& loop, const HttpsRequest& request, TimeLeft left) {
-  const auto lookup = co_await look_up(loop, request.host, request.port, left());
+  net::Task<std::shared_ptr<Lookup>> asking = look_up(loop, request.host, request.port, left());
+  const std::shared_ptr<Lookup> lookup = co_await std::move(asking);
   Connected connected;
   connected.error = "cannot look up " + request.host + ": " + observe::escaped(lookup->error);
   std::vector<net::Endpoint> endpoints = lookup->endpoints;

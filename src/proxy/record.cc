@@ -3,7 +3,7 @@
 #include <chrono>
 #include <string>
 
-#include "proxy/filters/jwt.h"
+#include "proxy/filters/token_place.h"
 
 namespace sluice::proxy {
 

@@ -192,10 +192,10 @@ void read_jwt(const config::Node& value, Filters& filters, const FilterContext& 
     value.error("must be a mapping with jwks and issuer, not " + value.quoted(), problems);
     return;
   }
+  Problems found;
   value.allow_keys({"jwks", "issuer", "audience", "algorithms", "leeway", "token", "token_bytes",
                     "claims", "claims_to_headers", "forward_token", "cache"},
-                   problems);
-  Problems found;
+                   found);
   Jwt jwt;
   std::shared_ptr<KeySource> former;
   if (context.former != nullptr && context.former->jwt != nullptr) {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "proxy/filters/jwt.h"
+#include "proxy/filters/token_place.h"
 #include "support/json_web_token.h"
 
 namespace sluice::proxy {
