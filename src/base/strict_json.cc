@@ -1,12 +1,11 @@
 #include "sluice/base/strict_json.h"
 
-#include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/parse.hpp>
 #include <cstdint>
-#include <new>
+#include <exception>
+#include <set>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 namespace sluice::base {
@@ -60,7 +59,8 @@ class NamesOnce {
   bool on_comment(Text /*text*/, Error& /*error*/) { return true; }
 
  private:
-  std::vector<std::unordered_set<std::string>> objects_;  // that are open
+  // Of those that are open. Ordered: whoever picks names to collide in a hash gains nothing.
+  std::vector<std::set<std::string>> objects_;
   std::string name_;
 };
 
@@ -77,7 +77,7 @@ std::optional<json::value> parse_strict_json(std::string_view text, const JsonLi
   json::value value = json::parse(json::string_view(text.data(), text.size()), error, {}, options);
   if (error) return std::nullopt;
   return value;
-} catch (const std::bad_alloc&) {
+} catch (const std::exception&) {  // memory is short
   return std::nullopt;
 }
 

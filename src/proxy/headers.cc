@@ -324,15 +324,27 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
   writer.end_head();
 }
 
-std::string passing_trailers(const Exchange& exchange, const http::Fields& trailers,
-                             bool pass_all) {
+// What a filter dropped from the head does not come behind the body, nor in a spelling that the
+// receiver may take for it (T10).
+bool is_dropped(const HeadAmendments* amended, std::string_view name) {
+  if (amended == nullptr || amended->dropped.empty()) return false;
+  std::string folded(name);
+  for (char& c : folded) {
+    const bool is_letter = base::lower(c) >= 'a' && base::lower(c) <= 'z';
+    if (!is_letter && (c < '0' || c > '9')) c = '-';
+  }
+  return amended->drops(name) || amended->drops(folded);
+}
+
+std::string passing_trailers(const Exchange& exchange, const http::Fields& trailers, bool pass_all,
+                             const HeadAmendments* amended) {
   std::string lines;
   const std::vector<std::string>& allowed = exchange.model().forwarding.trailers;
   for (const http::Field& field : trailers) {
     const bool is_allowed = pass_all || std::ranges::any_of(allowed, [&](const std::string& name) {
                               return base::equals_ignoring_case(field.name, name);
                             });
-    if (!is_allowed) continue;
+    if (!is_allowed || is_dropped(amended, field.name)) continue;
     lines.append(field.name).append(": ").append(field.value).append("\r\n");
   }
   return lines;
@@ -468,14 +480,16 @@ std::string request_trailers(Exchange& exchange) {
   const http::Fields& trailers = exchange.request_body().trailers();
   if (trailers.size() == 0) return {};
   const bool all = exchange.client_side->is_http2() && exchange.target->is_http2();
-  return passing_trailers(exchange, trailers, all);
+  return passing_trailers(exchange, trailers, all,
+                          exchange.amendments ? &exchange.amendments->request : nullptr);
 }
 
 std::string answer_trailers(Exchange& exchange) {
   const http::Fields& trailers = exchange.target->body().trailers();
   if (trailers.size() == 0) return {};
   const bool all = exchange.client_side->is_http2() && exchange.target->is_http2();
-  return passing_trailers(exchange, trailers, all);
+  return passing_trailers(exchange, trailers, all,
+                          exchange.amendments ? &exchange.amendments->answer : nullptr);
 }
 
 void write_informational_head(Exchange& exchange) {

@@ -10,6 +10,7 @@ import pytest
 
 from support.client import request
 from support.configuration import group, listener, rule, site
+from support.http1 import chunked
 from support.sluice import reason_of
 from support.target import serve_body
 from support.tokens import AUDIENCE, ISSUER, Key, bearer, key_set
@@ -254,3 +255,18 @@ def test_a_refused_request_with_a_body_leaves_the_connection_in_order(start, key
         client.send(request("POST", "/", body=b"x" * 100) + request("GET", "/", bearer(key.token())))
         assert client.response("POST").status == 401
         assert client.response().status == 200
+
+
+def test_trailers_bring_no_field_that_the_head_may_not_have(start_sluice, start_target, keys_file, key):
+    target = start_target(serve_body(b"let in"))
+    config = site(target, forwarding={"trailers": ["X-User", "X_User", "X-Other"]})
+    config["listeners"][0]["filters"] = jwt_filter(keys_file(key), claims_to_headers={"sub": "X-User"})
+    proxy = start_sluice(config)
+    trailers = [("X-User", "root"), ("x_user", "root"), ("X-Other", "here")]
+    with proxy.client() as client:
+        client.send(request("POST", "/", bearer(key.token()), ("Transfer-Encoding", "chunked"),
+                            ("Trailer", "X-User, X-Other")) + chunked(b"body", trailers=trailers))
+        assert client.response("POST").status == 200
+    seen = target.only_request()
+    assert seen.value("X-User") == "alice"
+    assert seen.trailers == [("X-Other", "here")]

@@ -130,8 +130,10 @@ FoundToken find_token(const http::RequestHead& request, const route::Jwt& settin
 }
 
 void drop_with_aliases(const http::Fields& fields, std::string_view name, HeadAmendments& head) {
+  head.dropped.emplace_back(name);
   for (const http::Field& field : fields) {
-    if (is_alias(field.name, name)) head.dropped.emplace_back(field.name);
+    const bool is_other = !base::equals_ignoring_case(field.name, name);
+    if (is_other && is_alias(field.name, name)) head.dropped.emplace_back(field.name);
   }
 }
 
