@@ -6,6 +6,7 @@ import time
 import pytest
 
 from support.certificates import Authority, server_context
+from support.client import request
 from support.configuration import listener, site
 from support.ports import free_port
 from support.sluice import reason_of
@@ -66,6 +67,30 @@ def test_keys_are_fetched_at_the_start_and_the_first_request_waits_for_them(star
     proxy.wait_for_metric_value("sluice_jwks_keys", 1)
     age = time.time() - proxy.metric("sluice_jwks_last_success_timestamp_seconds")
     assert -2 < age < 60
+
+
+def test_no_more_requests_wait_for_keys_than_may(start, start_target, idp, key):
+    go_on = threading.Event()
+
+    def late(connection):
+        connection.read_request()
+        connection.wait(go_on)
+        connection.send(response(key_set(key).encode()))
+
+    server = start_target(late, tls=server_context(idp))
+    proxy = start(server.port, {"timeout": "60s"}, waiting=2)
+    server.wait_for_requests(1)
+    clients = [proxy.client() for _ in range(3)]
+    try:
+        for client in clients:
+            client.send(request("GET", "/", bearer(key.token())))
+        assert reason_of(proxy.wait_for_log(1)[0]) == "jwt_keys_unavailable"
+        go_on.set()
+        assert sorted(client.response().status for client in clients) == [200, 200, 503]
+    finally:
+        go_on.set()
+        for client in clients:
+            client.close()
 
 
 def test_while_there_are_no_keys_nobody_passes(start, serve_keys, key):

@@ -16,7 +16,6 @@ namespace {
 using observe::Reason;
 using route::TokenFault;
 
-constexpr std::size_t waiting_max = 1000;  // per worker
 constexpr std::chrono::milliseconds look_interval{20};
 constexpr std::chrono::milliseconds patience_beyond_fetch{1000};
 
@@ -87,11 +86,12 @@ struct CountedWait {
 
 // True: a fetch has ended since. Keys come from another thread: looked for again and again, for
 // who waits is rare and few.
-net::Task<bool> wait_for_keys(Exchange& exchange, route::KeySource& source) {
+net::Task<bool> wait_for_keys(Exchange& exchange, const route::Jwt& settings) {
+  route::KeySource& source = *settings.keys;
   Worker& worker = exchange.worker();
   net::Loop& loop = worker.loop();
   const std::uint64_t before = source.fetches();
-  if (worker.tokens().waiting >= waiting_max || !source.ask_for_fetch(loop.clock.now())) {
+  if (worker.tokens().waiting >= settings.waiting || !source.ask_for_fetch(loop.clock.now())) {
     co_return source.fetches() != before;
   }
   const CountedWait counted(worker.tokens().waiting);
@@ -155,7 +155,7 @@ net::Task<Reason> check_token(Exchange& exchange, const route::Jwt& settings) {
   }
   Judgement judgement = judge(exchange, settings, found.token);
   if (judgement.may_pass_with_newer_keys) {
-    const bool has_news = co_await wait_for_keys(exchange, *settings.keys);
+    const bool has_news = co_await wait_for_keys(exchange, settings);
     if (has_news) judgement = judge(exchange, settings, found.token);
   }
   if (judgement.reason != Reason::none) {

@@ -194,7 +194,7 @@ void read_jwt(const config::Node& value, Filters& filters, const FilterContext& 
   }
   Problems found;
   value.allow_keys({"jwks", "issuer", "audience", "algorithms", "leeway", "token", "token_bytes",
-                    "claims", "claims_to_headers", "forward_token", "cache"},
+                    "claims", "claims_to_headers", "forward_token", "cache", "waiting"},
                    found);
   Jwt jwt;
   std::shared_ptr<KeySource> former;
@@ -224,6 +224,10 @@ void read_jwt(const config::Node& value, Filters& filters, const FilterContext& 
   if (const auto given = value.get("cache")) {
     const auto entries = given->as_integer(0, 1'000'000, found);
     if (entries) jwt.cache = static_cast<std::uint32_t>(*entries);
+  }
+  if (const auto given = value.get("waiting")) {
+    const auto requests = given->as_integer(0, 100'000, found);
+    if (requests) jwt.waiting = static_cast<std::uint32_t>(*requests);
   }
   problems.add(found, "");
   if (!found.has_errors()) filters.jwt = std::make_shared<const Jwt>(std::move(jwt));

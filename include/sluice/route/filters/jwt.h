@@ -47,6 +47,7 @@ struct Jwt {
   std::vector<ClaimHeader> headers;
   bool forward_token = true;
   std::uint32_t cache = 10'000;  // verified tokens kept per worker; 0: none
+  std::uint32_t waiting = 1000;  // requests per worker that wait for a fetch of keys; 0: none
 
   bool operator==(const Jwt&) const = default;
 };

@@ -58,6 +58,7 @@ TEST(Jwt, the_short_form_has_these_defaults) {
   EXPECT_TRUE(jwt->algorithms.empty());
   EXPECT_TRUE(jwt->forward_token);
   EXPECT_EQ(jwt->cache, 10'000U);
+  EXPECT_EQ(jwt->waiting, 1000U);
 }
 
 TEST(Jwt, all_of_its_keys_are_read) {
@@ -135,6 +136,7 @@ TEST(Jwt, a_wrong_value_is_named_with_its_place) {
            filter("audience: b, claims_to_headers: { a: \"X-User\\r\\nHost\" }"),
            filter("audience: b, claims_to_headers: { a: X-User, b: x-user }"),
            filter("audience: b, cache: -1"),
+           filter("audience: b, waiting: 100001"),
            filter("audience: b", "file: /nowhere/keys"),
            filter("audience: b", "file: a, url: \"https://idp.test\""),
            filter("audience: b", ""),
