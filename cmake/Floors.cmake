@@ -41,7 +41,7 @@ function(sluice_floor name)
 endfunction()
 
 # From ground to roof.
-sluice_floor(base LIBRARIES Boost::headers)
+sluice_floor(base LIBRARIES Boost::headers Boost::json)
 sluice_floor(config ABOVE base PRECOMPILED standard LIBRARIES yaml-cpp)
 sluice_floor(observe ABOVE config PRECOMPILED standard
              LIBRARIES spdlog::spdlog prometheus-cpp::core)

@@ -23,6 +23,7 @@
 #include "sluice/control/admin.h"
 #include "sluice/control/configurator.h"
 #include "sluice/control/events.h"
+#include "sluice/control/key_fetcher.h"
 #include "sluice/control/targets.h"
 #include "sluice/control/tls_watch.h"
 #include "sluice/net/loop.h"
@@ -99,6 +100,7 @@ class Server {
   observe::AccessLogWriter access_log_;
   control::Events events_;
   control::Targets targets_;
+  control::KeyFetcher key_fetcher_;
   control::AdminServer admin_;
   std::size_t worker_count_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
@@ -119,6 +121,7 @@ Server::Server(const std::string& path, const std::string& text, std::function<v
     : cells_(metrics_.add_cells()),
       access_log_(metrics_),
       targets_(loop_, cells_, events_),
+      key_fetcher_(loop_, cells_),
       admin_(loop_.context, admin_hooks()),
       worker_count_(configured_workers([&](config::Problems& problems) {
         return text.empty() ? config::load(path, problems)
@@ -148,7 +151,8 @@ control::Configurator Server::make_configurator(const std::string& path, const s
       .cells = cells_,
       .targets = targets_,
       .events = events_,
-      .passed_sockets = passed_sockets()};
+      .passed_sockets = passed_sockets(),
+      .keys = &key_fetcher_};
   if (text.empty()) return {path, std::move(parts)};
   return {path, text, std::move(parts)};
 }
@@ -325,6 +329,7 @@ void Server::finish() {
   ticket_timer_.cancel();
   tls_watch_.stop();
   targets_.stop();
+  key_fetcher_.stop();
   admin_.close();
   for (const auto& worker : workers_) worker->stop();
   // The loop ticks for ever. Behind what was just cancelled, so that it still ends by itself.

@@ -241,6 +241,7 @@ void Configurator::commit(Prepared& prepared, std::function<void()> done) {
   }
   std::vector<ListenerSockets::Shared> unused = sockets_.commit(prepared.sockets);
   parts_.targets.apply(prepared.targets);
+  if (parts_.keys != nullptr) parts_.keys->apply(*prepared.snapshot);
   publish(prepared, [this, revision = prepared.snapshot->revision, unused = std::move(unused),
                      done = std::move(done)] {
     for (const ListenerSockets::Shared& socket : unused) net::stop_listening(socket->get());

@@ -19,4 +19,10 @@ std::string sec_websocket_accept(std::string_view key) {
   return {base64.begin(), base64.begin() + length};
 }
 
+bool sha256(std::string_view text, Sha256& digest) {
+  unsigned size = 0;
+  return EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1 &&
+         size == digest.size();
+}
+
 }  // namespace sluice::net

@@ -40,6 +40,8 @@ constexpr Names<2> by_group_and_result = {"target_group", "result"};
 constexpr Names<2> by_group_and_state = {"target_group", "state"};
 constexpr Names<2> by_group_and_direction = {"target_group", "direction"};
 constexpr Names<1> by_result = {"result"};
+constexpr Names<1> by_jwks = {"jwks"};
+constexpr Names<2> by_jwks_and_result = {"jwks", "result"};
 constexpr Names<2> by_listener_and_group = {"listener", "target_group"};
 
 // Documented, row for row, in docs/metrics.md; a test compares the two.
@@ -121,6 +123,10 @@ constexpr std::array<Family, metric_count> families = {{
      "Reloads of the configuration, by result: success or failure.", by_result},
     {Metric::events_total, Kind::counter, "events_total",
      "Events of connections outside any exchange, by reason code.", by_reason},
+    {Metric::jwks_fetches_total, Kind::counter, "jwks_fetches_total",
+     "Fetches of keys for the filter jwt, by result: success or failure.", by_jwks_and_result},
+    {Metric::jwt_cache_total, Kind::counter, "jwt_cache_total",
+     "Tokens looked for among those verified before, by result: hit or miss.", by_result},
     {Metric::client_connections, Kind::gauge, "client_connections",
      "Open connections from clients.", by_listener},
     {Metric::client_connections_idle, Kind::gauge, "client_connections_idle",
@@ -162,6 +168,10 @@ constexpr std::array<Family, metric_count> families = {{
      "certificate_expiry_timestamp_seconds",
      "When a listener's certificate ends, in seconds since 1970, by the name of its file.",
      by_listener_and_certificate},
+    {Metric::jwks_last_success_timestamp_seconds, Kind::gauge,
+     "jwks_last_success_timestamp_seconds",
+     "When the keys in use were fetched or confirmed, in seconds since 1970; 0: never.", by_jwks},
+    {Metric::jwks_keys, Kind::gauge, "jwks_keys", "Keys in use for the filter jwt.", by_jwks},
     {Metric::request_duration_seconds, Kind::histogram, "request_duration_seconds",
      "Request head complete to the last byte of the answer handed to the kernel.",
      by_listener_and_group},

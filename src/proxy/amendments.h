@@ -96,6 +96,9 @@ struct Amendments {
   // While `filter_answer` runs: the answer is one of our own, and Exchange::answer means nothing.
   bool is_own_answer = false;
 
+  // Of a verified token, as text: those that are texts, numbers, truth values or arrays of them.
+  std::vector<std::pair<std::string, std::string>> claims;
+
   // Of the request line towards the target; unset: as it arrived.
   std::optional<std::string> path;   // in normal form
   std::optional<std::string> query;  // without '?'; empty: none

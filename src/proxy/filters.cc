@@ -3,6 +3,7 @@
 #include "proxy/amendments.h"
 #include "proxy/filters/cors.h"
 #include "proxy/filters/header_edits.h"
+#include "proxy/filters/jwt.h"
 #include "proxy/filters/rewrite.h"
 
 namespace sluice::proxy {
@@ -19,6 +20,10 @@ net::Task<Reason> filter_request(Exchange& exchange) {
   if (filters.cors != nullptr && is_preflight(exchange)) {
     answer_preflight(exchange, *filters.cors);
     co_return Reason::none;
+  }
+  if (filters.jwt != nullptr) {
+    const Reason refused = co_await check_token(exchange, *filters.jwt);
+    if (refused != Reason::none) co_return refused;
   }
   if (filters.rewrite != nullptr && !rewrite_request(exchange, *filters.rewrite)) {
     co_return Reason::rewrite_failed;

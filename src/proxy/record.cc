@@ -1,6 +1,9 @@
 #include "proxy/record.h"
 
 #include <chrono>
+#include <string>
+
+#include "proxy/filters/token_place.h"
 
 namespace sluice::proxy {
 
@@ -44,6 +47,14 @@ std::string_view protocol_of(const http::RequestHead& request) {
   return request.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
+// The target without the token that its query may have; empty: as it arrived.
+std::string token_hidden(const Exchange& exchange) {
+  const route::Jwt* jwt =
+      exchange.rule != nullptr ? exchange.rule->rule->filters.jwt.get() : nullptr;
+  if (jwt == nullptr || jwt->place != route::TokenPlace::query) return {};
+  return target_without_token(exchange.request.target, *jwt);
+}
+
 }  // namespace
 
 void record(Exchange& exchange) {
@@ -68,6 +79,8 @@ void record(Exchange& exchange) {
   line.method = request.method_text;
   line.host = request.host;
   line.target = request.target;
+  const std::string hidden = token_hidden(exchange);
+  if (!hidden.empty()) line.target = hidden;
   if (!request.method_text.empty()) line.protocol = protocol_of(request);
   line.status = exchange.status;
   line.request_bytes = exchange.received_bytes;

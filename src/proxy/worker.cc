@@ -6,6 +6,7 @@
 #include <ctime>
 #include <utility>
 
+#include "proxy/filters/token_cache.h"
 #include "proxy/handshake_room.h"
 #include "proxy/tunnel.h"
 #include "sluice/proxy/connection.h"
@@ -40,6 +41,11 @@ Worker::Worker(observe::Cells& cells, observe::AccessLogWriter& log_writer,
 }
 
 Worker::~Worker() = default;
+
+TokenCaches& Worker::tokens() {
+  if (tokens_ == nullptr) tokens_ = std::make_unique<TokenCaches>(cells_);
+  return *tokens_;
+}
 
 void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<NewSocket> sockets,
                    const std::vector<std::string>& replaced) {

@@ -15,6 +15,7 @@
 
 #include "sluice/control/admin.h"
 #include "sluice/control/events.h"
+#include "sluice/control/key_fetcher.h"
 #include "sluice/control/listener_sockets.h"
 #include "sluice/control/targets.h"
 #include "sluice/observe/access_log.h"
@@ -39,6 +40,7 @@ class Configurator {
     Targets& targets;
     Events& events;
     PassedSockets passed_sockets;
+    KeyFetcher* keys = nullptr;  // null: nobody fetches keys
   };
 
   Configurator(std::string path, Parts parts);

@@ -104,6 +104,8 @@ enum class Metric : std::uint8_t {
   access_log_dropped_total,           // {}
   config_reloads_total,               // {result} result: success | failure
   events_total,                       // {reason} connection-level reasons
+  jwks_fetches_total,                 // {jwks, result} jwks: URL; result: success | failure
+  jwt_cache_total,                    // {result} hit | miss
   // gauges
   client_connections,                    // {listener}
   client_connections_idle,               // {listener}
@@ -120,6 +122,8 @@ enum class Metric : std::uint8_t {
   start_time_seconds,                    // {}
   workers,                               // {}
   certificate_expiry_timestamp_seconds,  // {listener, certificate} certificate: its file's name
+  jwks_last_success_timestamp_seconds,   // {jwks}
+  jwks_keys,                             // {jwks}
   // histograms
   request_duration_seconds,  // {listener, target_group}
   added_latency_seconds,     // {listener} total less the time that target and client took

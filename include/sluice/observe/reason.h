@@ -60,8 +60,19 @@ enum class Reason : std::uint8_t {
   header_timeout,                   // 408
   body_timeout,                     // 408
   address_not_admitted,             // 403: the filter ip_access
-  no_rule,                          // 404: default action of a listener without one
-  too_many_connections,             // connection closed
+  jwt_missing,                      // 401: the filter jwt: no token where it is looked for
+  jwt_malformed,                    // 401: more than one, too long, or no signed token
+  jwt_algorithm_refused,            // 401: `none`, an HMAC, or one that the filter does not allow
+  jwt_key_unknown,        // 401: no key with its `kid`, and it is too early to fetch them again
+  jwt_signature_invalid,  // 401
+  jwt_expired,            // 401
+  jwt_not_yet_valid,      // 401: `nbf` or `iat` are in the future
+  jwt_issuer_refused,     // 401
+  jwt_audience_refused,   // 401
+  jwt_claims_refused,     // 401: a required claim is missing or has another value
+  jwt_keys_unavailable,   // 503: the keys could not be fetched yet, or for too long
+  no_rule,                // 404: default action of a listener without one
+  too_many_connections,   // connection closed
   // --- routing
   redirect_too_long,       // 507
   rewrite_failed,          // 500: what the filter rewrite gives is no target of a request

@@ -26,6 +26,7 @@ namespace sluice::proxy {
 
 class Connection;
 class HandshakeRoom;
+class TokenCaches;
 class Tunnel;
 struct Exchange;
 
@@ -77,6 +78,7 @@ class Worker {
   [[nodiscard]] observe::AccessLog& access_log() { return access_log_; }
   [[nodiscard]] Random& random() { return random_; }
   [[nodiscard]] HandshakeRoom& handshakes() { return *handshakes_; }
+  [[nodiscard]] TokenCaches& tokens();  // of the filter jwt
   [[nodiscard]] observe::Counter& ends(observe::Reason reason) {
     return *ends_[static_cast<std::size_t>(reason)];
   }
@@ -113,6 +115,7 @@ class Worker {
   observe::AccessLog access_log_;
   Random random_;
   std::unique_ptr<HandshakeRoom> handshakes_;
+  std::unique_ptr<TokenCaches> tokens_;  // null until somebody asks
   std::array<observe::Counter*, observe::reason_count> ends_;
   std::map<std::string, std::shared_ptr<upstream::Group>> groups_;
   std::shared_ptr<const View> view_;

@@ -26,6 +26,7 @@
 #include "sluice/route/filters/error_pages.h"
 #include "sluice/route/filters/header_edits.h"
 #include "sluice/route/filters/ip_access.h"
+#include "sluice/route/filters/jwt.h"
 #include "sluice/route/filters/rewrite.h"
 
 namespace sluice::route {
@@ -34,6 +35,7 @@ namespace sluice::route {
 struct Filters {
   std::shared_ptr<const IpAccess> ip_access;
   std::shared_ptr<const Cors> cors;
+  std::shared_ptr<const Jwt> jwt;
   std::shared_ptr<const Rewrite> rewrite;
   std::shared_ptr<const HeaderEdits> request_headers;
   std::shared_ptr<const Compress> compress;

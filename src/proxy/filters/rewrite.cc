@@ -9,9 +9,10 @@ namespace sluice::proxy {
 
 bool rewrite_request(Exchange& exchange, const route::Rewrite& rewrite) {
   route::RewrittenRequest rewritten;
+  Amendments& amendments = *exchange.amendments;
+  rewritten.query = amendments.query;
   const ExchangeVariables variables(exchange);
   if (!rewrite.apply(exchange.request, variables, rewritten)) return false;
-  Amendments& amendments = *exchange.amendments;
   if (rewritten.path) amendments.path = *std::move(rewritten.path);
   if (rewritten.query) amendments.query = *std::move(rewritten.query);
   if (rewritten.host) amendments.host = *std::move(rewritten.host);

@@ -134,7 +134,9 @@ bool set_path(std::string path, RewrittenRequest& out) {
 bool rewrite_url(const RegexRewrite& rewrite, const http::RequestHead& request,
                  RewrittenRequest& out) {
   std::string url(request.path);
-  if (request.has_query) url.append("?").append(request.query);
+  if (out.query ? !out.query->empty() : request.has_query) {
+    url.append("?").append(out.query ? *out.query : request.query);
+  }
   std::string replaced;
   switch (
       rewrite.regex.replace_first(url, rewrite.replacement, Rewrite::target_bytes_max, replaced)) {
@@ -176,9 +178,10 @@ bool Rewrite::apply(const http::RequestHead& request, const Variables& variables
     if (changed != request.path && !set_path(std::move(changed), out)) return false;
   }
   if (query) {
+    const std::string before(out.query ? *out.query : request.query);
     std::string changed;
-    if (!rewrite_query(*query, request.query, variables, changed)) return false;
-    if (changed != request.query) out.query = std::move(changed);
+    if (!rewrite_query(*query, before, variables, changed)) return false;
+    if (changed != before) out.query = std::move(changed);
   }
   return true;
 }

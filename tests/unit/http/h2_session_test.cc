@@ -545,8 +545,8 @@ TEST(H2Session, streams_that_nobody_reads_leave_the_others_their_windows) {
   const std::string content(16'384, 'x');
   std::map<std::uint32_t, std::int64_t> window;
   std::int64_t connection = 65'535;
-  const auto look = [&](const std::string& sent) {
-    for (const h2::Frame& frame : h2::frames_of(sent)) {
+  const auto look = [&](const std::vector<h2::Frame>& sent) {
+    for (const h2::Frame& frame : sent) {
       if (frame.type != h2::window_update) continue;
       if (frame.stream == 0) connection += frame.number_at(0);
       if (frame.stream != 0) window[frame.stream] += frame.number_at(0);
@@ -560,7 +560,7 @@ TEST(H2Session, streams_that_nobody_reads_leave_the_others_their_windows) {
     window[id] -= bytes;
     connection -= bytes;
     EXPECT_EQ(server.give(h2::frame(h2::data, 0, id, content)), Reason::none);
-    look(server.take());
+    look(h2::frames_of(server.take()));
     return connection >= bytes;
   };
   for (std::uint32_t id = 1; id < 20; id += 2) {

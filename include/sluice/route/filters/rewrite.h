@@ -45,6 +45,7 @@ struct Rewrite {
 
   static constexpr std::size_t target_bytes_max = 16 * 1024;  // path and query together
 
+  // `out.query`, when set, is the query that filters before this one left.
   // False when something matched and gives what no request can have: a path that does not begin
   // with '/' or has no normal form, a query or a host with other characters, too many bytes.
   [[nodiscard]] bool apply(const http::RequestHead& request, const Variables& variables,
