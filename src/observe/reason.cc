@@ -62,6 +62,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::body_timeout, "body_timeout", 408, Side::client},
     {Reason::address_not_admitted, "address_not_admitted", 403, Side::client},
     {Reason::no_rule, "no_rule", 404, Side::client},
+    {Reason::rate_limited, "rate_limited", 429, Side::client},
     {Reason::too_many_connections, "too_many_connections", 0, Side::self},
     // Routing.
     {Reason::redirect_too_long, "redirect_too_long", 507, Side::self},

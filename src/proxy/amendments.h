@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sluice/base/text.h"
@@ -32,6 +33,9 @@ struct Amendments {
   HeadAmendments answer;  // the target's, and those of our own
   // Only of an answer of our own that a filter gives: WWW-Authenticate, Retry-After.
   std::string refusal_lines;
+
+  // Names and values of the claims of a token that was verified (jwt), for the filters behind it.
+  std::vector<std::pair<std::string, std::string>> claims;
 
   // Of the request line towards the target; unset: as it arrived.
   std::optional<std::string> path;   // in normal form

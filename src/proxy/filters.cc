@@ -1,6 +1,7 @@
 #include "proxy/filters.h"
 
 #include "proxy/amendments.h"
+#include "proxy/filters/rate_limit.h"
 
 namespace sluice::proxy {
 
@@ -12,6 +13,14 @@ net::Task<Reason> filter_request(Exchange& exchange) {
   const route::Filters& filters = exchange.rule->rule->filters;
   if (filters.ip_access != nullptr && !filters.ip_access->admits(exchange.client)) {
     co_return Reason::address_not_admitted;
+  }
+  if (filters.rate_limit != nullptr) {
+    const Reason reason = limit_rate(exchange, RateLimitPhase::before_authentication);
+    if (reason != Reason::none) co_return reason;
+  }
+  if (filters.rate_limit != nullptr) {
+    const Reason reason = limit_rate(exchange, RateLimitPhase::by_claim);
+    if (reason != Reason::none) co_return reason;
   }
   co_return Reason::none;
 }

@@ -60,6 +60,7 @@ enum class Reason : std::uint8_t {
   body_timeout,                     // 408
   address_not_admitted,             // 403: the filter ip_access
   no_rule,                          // 404: default action of a listener without one
+  rate_limited,                     // 429: the filter rate_limit
   too_many_connections,             // connection closed
   // --- routing
   redirect_too_long,  // 507

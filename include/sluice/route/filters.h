@@ -22,12 +22,14 @@
 #include "sluice/config/node.h"
 #include "sluice/route/action.h"
 #include "sluice/route/filters/ip_access.h"
+#include "sluice/route/filters/rate_limit.h"
 
 namespace sluice::route {
 
 // Null: not set.
 struct Filters {
   std::shared_ptr<const IpAccess> ip_access;
+  std::shared_ptr<const RateLimits> rate_limit;
 
   bool operator==(const Filters&) const = default;
   [[nodiscard]] bool is_empty() const { return *this == Filters{}; }
