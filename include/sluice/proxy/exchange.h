@@ -82,6 +82,7 @@ struct Exchange {
   // --- the request
   http::RequestHead request;  // views into what the client's side keeps until the end
   std::size_t request_head_bytes = 0;
+  bool ends_connections = false;    // ambiguous: the client's and the target's, over HTTP/1
   bool request_understood = false;  // false: the head was refused
   base::IpAddress client;           // the peer, or whom a trusted proxy named
   std::string client_text;          // empty: the peer's own text

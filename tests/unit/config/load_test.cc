@@ -63,6 +63,7 @@ listeners:
       groups: X25519:P-256
     http2: false
     half_close: tolerate
+    desync_mitigation: strictest
     rules:
       - name: api
         priority: 50000
@@ -119,6 +120,7 @@ state_dir: /var/lib/sluice
   EXPECT_EQ(web.tls->groups, "X25519:P-256");
   EXPECT_FALSE(web.http2);
   EXPECT_EQ(web.half_close, HalfClose::tolerate);
+  EXPECT_EQ(web.desync_mitigation, DesyncMitigation::strictest);
   EXPECT_EQ(web.default_action->keys(), std::vector<std::string>{"forward"});
 
   const Rule& api = web.rules.at(0);
