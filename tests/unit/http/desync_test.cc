@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "describe.h"
 #include "sluice/http/h1_parser.h"
@@ -156,6 +159,25 @@ TEST(Desync, parser_and_classifier_agree_on_what_the_parser_accepts) {
     if (!each.accepted) continue;
     EXPECT_EQ(text(classify_desync({each.request.data(), each.request.size()}, false)), each.reason)
         << each.request;
+  }
+}
+
+TEST(Desync, each_reason_is_documented_with_its_class) {
+  std::ifstream file(std::string(SLUICE_SOURCE_ROOT) + "/docs/security.md");
+  std::vector<std::string> table;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("| `")) table.push_back(line);
+  }
+  for (std::size_t i = 1; i < desync_reason_count; ++i) {
+    const auto reason = static_cast<DesyncReason>(i);
+    const std::string name = "`" + std::string(text(reason)) + "`";
+    const std::string tier = "` | " + std::string(text(tier_of(reason))) + " | ";
+    EXPECT_TRUE(std::ranges::any_of(table,
+                                    [&](const std::string& line) {
+                                      return line.find(name) != std::string::npos &&
+                                             line.find(tier) != std::string::npos;
+                                    }))
+        << name << tier;
   }
 }
 
