@@ -41,8 +41,7 @@ constexpr Names<2> by_group_and_direction = {"target_group", "direction"};
 constexpr Names<1> by_result = {"result"};
 constexpr Names<4> by_limit_and_result = {"listener", "rule", "limit", "result"};
 constexpr Names<3> by_limit = {"listener", "rule", "limit"};
-constexpr Names<2> by_classification_and_reason = {"classification",
-                                                                 "classification_reason"};
+constexpr Names<2> by_classification_and_reason = {"classification", "classification_reason"};
 constexpr Names<2> by_listener_and_group = {"listener", "target_group"};
 
 // Documented, row for row, in docs/metrics.md; a test compares the two.

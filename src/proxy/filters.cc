@@ -18,6 +18,7 @@ net::Task<Reason> filter_request(Exchange& exchange) {
     const Reason reason = limit_rate(exchange, RateLimitPhase::before_authentication);
     if (reason != Reason::none) co_return reason;
   }
+  // Behind whoever authenticates: only then the claims are known, and true.
   if (filters.rate_limit != nullptr) {
     const Reason reason = limit_rate(exchange, RateLimitPhase::by_claim);
     if (reason != Reason::none) co_return reason;

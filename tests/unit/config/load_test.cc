@@ -142,7 +142,7 @@ state_dir: /var/lib/sluice
   const TargetGroup& group = model.target_groups.at(0);
   EXPECT_TRUE(group.https);
   EXPECT_EQ(group.algorithm, "weighted_random");
-  EXPECT_EQ(group.algorithm_position.line, 33U);
+  EXPECT_EQ(group.algorithm_position.line, 34U);
   ASSERT_EQ(group.targets.size(), 3U);
   EXPECT_EQ(group.targets[0].address.text(), "10.0.0.1:80");
   EXPECT_EQ(group.targets[0].weight, 1U);

@@ -117,6 +117,15 @@ TEST_F(AccessLogJson, a_reason_is_named_with_the_side_that_ended_the_exchange) {
   EXPECT_EQ(object.at("ended_by"), "target");
 }
 
+TEST_F(AccessLogJson, a_class_of_the_request_is_named_with_its_reason) {
+  AccessRecord record = typical();
+  record.classification = "Severe";
+  record.classification_reason = "BadUri";
+  const boost::json::object object = boost::json::parse(json(record)).as_object();
+  EXPECT_EQ(object.at("classification"), "Severe");
+  EXPECT_EQ(object.at("classification_reason"), "BadUri");
+}
+
 TEST_F(AccessLogJson, an_ipv6_address_with_a_port_is_in_brackets) {
   AccessRecord record;
   record.client_address = "2001:db8::1";
@@ -181,7 +190,7 @@ TEST_F(AccessLogJson, random_bytes_in_all_fields_give_exactly_one_line_of_json_T
     boost::json::error_code error;
     const auto parsed = boost::json::parse(line, error);
     ASSERT_FALSE(error) << line;
-    ASSERT_EQ(parsed.as_object().size(), 29U) << line;
+    ASSERT_EQ(parsed.as_object().size(), 31U) << line;
   }
 }
 
@@ -201,12 +210,14 @@ TEST_F(AccessLogJson, the_longest_line_keeps_its_promise) {
   for (const auto field : all_texts()) record.*field = worst;
   record.client_address = worst;
   record.request_bytes = record.response_bytes;
+  record.classification = "Acceptable";
+  record.classification_reason = "UndefinedTransferEncodingSemantics";
   record.reason = Reason::content_length_with_transfer_encoding;
   record.header_time = record.connect_time = record.response_time = record.total_time =
       std::chrono::nanoseconds::max();
   const std::string line = json(record);
   EXPECT_LE(line.size(), longest_line);
-  EXPECT_EQ(boost::json::parse(line).as_object().size(), 29U);
+  EXPECT_EQ(boost::json::parse(line).as_object().size(), 31U);
   EXPECT_LE(combined(record).size(), longest_line);
 }
 
