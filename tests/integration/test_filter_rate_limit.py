@@ -1,6 +1,7 @@
 """The filter rate_limit: who is told 429, what he is told with it, and that two workers count together."""
 
 import re
+import subprocess
 import threading
 import time
 
@@ -146,6 +147,26 @@ def test_the_least_recently_seen_key_is_forgotten_beyond_max_keys(start_sluice):
         200, 200, 429, 200, 429, 200]
     proxy.wait_for_lines(6)
     assert proxy.metric("sluice_rate_limit_evictions_total", limit="header") == 2
+
+
+def test_both_versions_of_http_take_from_the_same_bucket(start_sluice):
+    config = site({"rate": "2/h"})
+    config["listeners"][0]["http2"] = True
+    proxy = start_sluice(config)
+    assert statuses(proxy, ()) == [200]
+
+    def over_http2():
+        done = subprocess.run(
+            ["curl", "--silent", "--show-error", "--max-time", str(PATIENCE),
+             "--http2-prior-knowledge", "--dump-header", "-", "--output", "/dev/null",
+             f"http://127.0.0.1:{proxy.port()}/"], capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    assert over_http2()[0].split()[:2] == ["HTTP/2", "200"]
+    refused = over_http2()
+    assert refused[0].split()[:2] == ["HTTP/2", "429"]
+    assert 'ratelimit-policy: "source_ip";q=2;w=3600' in refused
+    assert statuses(proxy, ()) == [429]
 
 
 def test_buckets_live_on_over_a_reload_unless_the_limit_changes(start_sluice):
