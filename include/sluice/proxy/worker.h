@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "sluice/http/desync.h"
 #include "sluice/net/listener.h"
 #include "sluice/net/loop.h"
 #include "sluice/observe/access_log.h"
