@@ -24,6 +24,8 @@ Listener read_listener(const Node& node, Unique& names, Unique& binds, Problems&
   section.flag("http2", listener.http2);
   if (listener.tls) listener.tls->offer_http2 = listener.http2;
   section.choice("half_close", {"abort", "tolerate"}, listener.half_close);
+  section.choice("desync_mitigation", {"monitor", "defensive", "strictest"},
+                 listener.desync_mitigation);
   if (const auto proxy_protocol = section.get("proxy_protocol")) {
     read_proxy_protocol(*proxy_protocol, listener.bind, listener.proxy_protocol, problems);
   }

@@ -90,7 +90,11 @@ constexpr std::string_view response_begin = "HTTP/";
     const Reason reason = read_field_line(at, end + 2, field);
     if (reason != Reason::none) return reason;
     fields.add(field);
-    if (field.known != FieldName::other) facts.note(field);
+    if (field.known != FieldName::other) {
+      facts.note(field);
+    } else {
+      facts.note_unknown(field.name);
+    }
   }
   return Reason::none;
 }
@@ -117,6 +121,16 @@ constexpr std::string_view response_begin = "HTTP/";
 
 [[nodiscard]] bool has_content(const RequestHead& head) {
   return head.framing == Framing::chunked || head.content_length != 0;
+}
+
+// What is accepted and yet may be read otherwise by others; all else that may is refused.
+[[nodiscard]] DesyncReason classify(const HeadFacts& facts, const RequestHead& head) {
+  if (facts.suspicious_name) return DesyncReason::suspicious_header;
+  if (head.framing == Framing::none) return DesyncReason::none;
+  if (head.method != Method::get && head.method != Method::head) return DesyncReason::none;
+  if (head.framing == Framing::chunked) return DesyncReason::undefined_transfer_encoding_semantics;
+  return head.content_length == 0 ? DesyncReason::get_head_zero_content_length
+                                  : DesyncReason::undefined_content_length_semantics;
 }
 
 [[nodiscard]] Reason decide_connection(const HeadFacts& facts, RequestHead& head) {
@@ -152,6 +166,7 @@ struct HeadLines {
   if (decision.reason != Reason::none) return decision.reason;
   head.framing = decision.framing;
   head.content_length = decision.content_length;
+  head.desync = classify(facts, head);
 
   reason = decide_host(facts, head);
   if (reason != Reason::none) return reason;
@@ -241,10 +256,14 @@ Progress H1Parser::begin_request(base::Bytes bytes) {
   std::size_t start = 0;
   if (!bytes.empty() && bytes[0] == '\r') {
     if (bytes.size() == 1) return Progress::incomplete;
-    if (bytes[1] != '\n') return fail(Reason::bad_request_line);
+    if (bytes[1] != '\n') {
+      examined_ = 1;
+      return fail(Reason::bad_request_line);
+    }
     start = 2;
   }
   if (bytes.size() == start) return Progress::incomplete;
+  examined_ = start + 1;
   if (bytes[start] == '\n') return fail(Reason::bare_line_feed);
   if (!is_in(character_class::token, bytes[start])) return fail(Reason::bad_method);
   message_start_ = line_start_ = scanned_ = start;
@@ -278,12 +297,18 @@ Progress H1Parser::scan(base::Bytes bytes) {
     const std::size_t content_bytes = line_end - line_start_ - (ends_in_cr ? 1 : 0);
 
     const Reason reason = judge_line_size(content_bytes);
-    if (reason != Reason::none) return fail(reason);
+    if (reason != Reason::none) {
+      examined_ = line_start_;
+      return fail(reason);
+    }
     if (unfinished) {
       scanned_ = line_end;
       return Progress::incomplete;
     }
-    if (!ends_in_cr) return fail(Reason::bare_line_feed);
+    if (!ends_in_cr) {
+      examined_ = line_end + 1;
+      return fail(Reason::bare_line_feed);
+    }
 
     scanned_ = line_start_ = line_end + 1;
     if (fields_start_ == 0) {

@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/characters.h"
+#include "sluice/base/text.h"
+#include "sluice/http/desync.h"
 #include "sluice/http/message.h"
 #include "sluice/observe/reason.h"
 
@@ -28,8 +31,19 @@ struct HeadFacts {
   // Expect (RFC 9110 10.1.1): the only one that exists, or any other.
   bool expects_continue = false;
   bool expects_other = false;
+  // A name that is Transfer-Encoding or Content-Length to somebody careless (desync.h).
+  bool suspicious_name = false;
 
   void note(const Field& field);
+  // Of a field without a token. Nearly all names are too short or end otherwise.
+  void note_unknown(std::string_view name) {
+    constexpr std::size_t shortest = 13;  // contentlength
+    if (name.size() < shortest) return;
+    const char last = base::lower(name.back());
+    if (last == 'h' || last == 'g' || !is_in(character_class::alphanumeric, last)) [[unlikely]] {
+      suspicious_name = suspicious_name || is_suspicious_name(name);
+    }
+  }
 };
 
 // The one framing decision (T1; RFC 9112 6.1-6.3), the same in both directions.

@@ -64,6 +64,7 @@ void RequestHead::clear() {
   persistent = true;
   expects_continue = false;
   wants_upgrade = false;
+  desync = DesyncReason::none;
   path_storage.clear();
 }
 

@@ -314,6 +314,10 @@ char* LineFormatter::json(const AccessRecord& record, char* out) {
   line.name(text(record.reason));
   line.raw(R"(,"ended_by":)");
   line.name(text(side_of(record.reason)));
+  line.raw(R"(,"classification":)");
+  line.name(record.classification);
+  line.raw(R"(,"classification_reason":)");
+  line.name(record.classification_reason);
   line.raw(R"(,"request_id":)");
   line.text(record.request_id);
   line.raw(R"(,"user_agent":)");

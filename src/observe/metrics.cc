@@ -40,6 +40,9 @@ constexpr Names<2> by_group_and_result = {"target_group", "result"};
 constexpr Names<2> by_group_and_state = {"target_group", "state"};
 constexpr Names<2> by_group_and_direction = {"target_group", "direction"};
 constexpr Names<1> by_result = {"result"};
+constexpr Names<4> by_limit_and_result = {"listener", "rule", "limit", "result"};
+constexpr Names<3> by_limit = {"listener", "rule", "limit"};
+constexpr Names<2> by_classification_and_reason = {"classification", "classification_reason"};
 constexpr Names<1> by_jwks = {"jwks"};
 constexpr Names<2> by_jwks_and_result = {"jwks", "result"};
 constexpr Names<2> by_listener_and_group = {"listener", "target_group"};
@@ -109,6 +112,14 @@ constexpr std::array<Family, metric_count> families = {{
      "TLS handshakes completed with clients.", by_handshake},
     {Metric::tls_handshake_failures_total, Kind::counter, "tls_handshake_failures_total",
      "TLS handshakes with clients that did not complete, by reason code.", by_listener_and_reason},
+    {Metric::rate_limit_requests_total, Kind::counter, "rate_limit_requests_total",
+     "Requests that a limit of rate_limit was asked about, by result: admitted or refused.",
+     by_limit_and_result},
+    {Metric::rate_limit_evictions_total, Kind::counter, "rate_limit_evictions_total",
+     "Keys that were forgotten because max_keys of their limit had buckets.", by_limit},
+    {Metric::desync_requests_total, Kind::counter, "desync_requests_total",
+     "HTTP/1 requests that are not compliant, by the tier of their class and its reason.",
+     by_classification_and_reason},
     {Metric::access_log_lines_total,
      Kind::counter,
      "access_log_lines_total",

@@ -42,6 +42,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::body_incomplete, "body_incomplete", 400, Side::client},
     {Reason::upgrade_body, "upgrade_body", 400, Side::client},
     {Reason::websocket_handshake_invalid, "websocket_handshake_invalid", 400, Side::client},
+    {Reason::desync_blocked, "desync_blocked", 400, Side::client},
     {Reason::h2_malformed_head, "h2_malformed_head", 0, Side::client},
     // Limits and refusals with a status of their own.
     {Reason::version_not_supported, "version_not_supported", 505, Side::client},
@@ -62,6 +63,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::header_timeout, "header_timeout", 408, Side::client},
     {Reason::body_timeout, "body_timeout", 408, Side::client},
     {Reason::address_not_admitted, "address_not_admitted", 403, Side::client},
+    {Reason::rate_limited, "rate_limited", 429, Side::client},
     {Reason::jwt_missing, "jwt_missing", 401, Side::client},
     {Reason::jwt_malformed, "jwt_malformed", 401, Side::client},
     {Reason::jwt_algorithm_refused, "jwt_algorithm_refused", 401, Side::client},

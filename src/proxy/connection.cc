@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "proxy/client_certificate.h"
+#include "proxy/desync.h"
 #include "proxy/h2_connection.h"
 #include "proxy/handshake_room.h"
 #include "proxy/interrupt.h"
@@ -242,6 +243,14 @@ net::Task<Reason> Connection::read_request_head(Exchange& exchange) {
   }
   stream_.clear_read_deadline();
   exchange.request_head_bytes = parser.head_bytes();
+  if (reason == Reason::none) co_return mitigate_desync(exchange);
+  // Its end, or the deadline, came before the end of the head: all of it was looked at.
+  const bool ended = parser.reason() == Reason::none;
+  if (received.has_memory()) {
+    const base::Bytes bytes = received.unread();
+    exchange.request.desync = http::classify_desync(
+        ended ? bytes : bytes.first(std::min(parser.examined_bytes(), bytes.size())), ended);
+  }
   co_return reason;
 }
 

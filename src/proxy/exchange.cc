@@ -134,6 +134,7 @@ void Exchange::clear() {
   listener = nullptr;
   request.clear();
   request_head_bytes = 0;
+  ends_connections = false;
   request_understood = false;
   client_text.clear();
   peer_is_trusted = false;

@@ -4,6 +4,7 @@
 #include "proxy/filters/cors.h"
 #include "proxy/filters/header_edits.h"
 #include "proxy/filters/jwt.h"
+#include "proxy/filters/rate_limit.h"
 #include "proxy/filters/rewrite.h"
 
 namespace sluice::proxy {
@@ -21,9 +22,18 @@ net::Task<Reason> filter_request(Exchange& exchange) {
     answer_preflight(exchange, *filters.cors);
     co_return Reason::none;
   }
+  if (filters.rate_limit != nullptr) {
+    const Reason reason = limit_rate(exchange, RateLimitPhase::before_authentication);
+    if (reason != Reason::none) co_return reason;
+  }
   if (filters.jwt != nullptr) {
     const Reason refused = co_await check_token(exchange, *filters.jwt);
     if (refused != Reason::none) co_return refused;
+  }
+  // Behind whoever authenticates: only then the claims are known, and true.
+  if (filters.rate_limit != nullptr) {
+    const Reason reason = limit_rate(exchange, RateLimitPhase::by_claim);
+    if (reason != Reason::none) co_return reason;
   }
   if (filters.rewrite != nullptr && !rewrite_request(exchange, *filters.rewrite)) {
     co_return Reason::rewrite_failed;

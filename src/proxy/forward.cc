@@ -186,7 +186,9 @@ net::Task<After> forward(Exchange& exchange) {
     exchange.reservation.release();
     co_return co_await fail(exchange, reason);
   }
-  const bool may_keep = exchange.answer.persistent && exchange.group->may_keep_connection();
+  const bool ends_connection = exchange.ends_connections && !exchange.target->is_http2();
+  const bool may_keep =
+      exchange.answer.persistent && exchange.group->may_keep_connection() && !ends_connection;
   exchange.target->finish(*exchange.pool, exchange.request_sent_whole, may_keep);
   exchange.target.reset();
   exchange.reservation.release();

@@ -299,7 +299,8 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
       writer.trusted_field(websocket_key_name,
                            {exchange.websocket_key.data(), exchange.websocket_key.size()});
     }
-  } else if (exchange.pool->proxy_protocol() != config::ProxyHeaderVersion::off) {
+  } else if (exchange.pool->proxy_protocol() != config::ProxyHeaderVersion::off ||
+             (exchange.ends_connections && !to_http2)) {
     writer.trusted_field("Connection", "close");  // it is this client's, and not used again
   }
   writer.end_head();

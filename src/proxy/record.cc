@@ -33,6 +33,8 @@ void count(Exchange& exchange, base::SteadyTime now) {
   listener.cells.request_bytes.add(exchange.received_bytes);
   listener.cells.response_bytes.add(exchange.sent_bytes);
   if (exchange.reason != observe::Reason::none) exchange.worker().ends(exchange.reason).add();
+  const http::DesyncReason desync = exchange.request.desync;
+  if (desync != http::DesyncReason::none) exchange.worker().desync(desync).add();
   if (exchange.rule == nullptr) return;
   if (exchange.status >= 100 && exchange.status < 600) {
     exchange.rule->requests_by_class[exchange.status / 100U - 1]->add();
@@ -92,6 +94,10 @@ void record(Exchange& exchange) {
   line.tries = exchange.tries;
   line.target_connection_reused = exchange.reused_connection;
   line.reason = exchange.reason;
+  if (request.desync != http::DesyncReason::none) {
+    line.classification = http::text(http::tier_of(request.desync));
+    line.classification_reason = http::text(request.desync);
+  }
   line.request_id = exchange.request_id;
   line.user_agent = request.fields.value(http::FieldName::user_agent);
   line.referer = request.fields.value(http::FieldName::referer);

@@ -28,6 +28,17 @@ RuleView view_of(observe::Cells& cells, const std::string& listener, const route
     view.requests_by_class[i] =
         cells.hold_counter(Metric::requests_total, {listener, rule.name, group, classes[i]});
   }
+  if (rule.filters.rate_limit != nullptr) {
+    for (const route::RateLimit& limit : rule.filters.rate_limit->limits) {
+      const auto counter = [&](std::string_view result) {
+        return cells.hold_counter(Metric::rate_limit_requests_total,
+                                  {listener, rule.name, limit.name, result});
+      };
+      view.rate_limits.push_back({counter("admitted"), counter("refused"),
+                                  cells.hold_counter(Metric::rate_limit_evictions_total,
+                                                     {listener, rule.name, limit.name})});
+    }
+  }
   view.duration = &cells.histogram(Metric::request_duration_seconds, {listener, group});
   return view;
 }

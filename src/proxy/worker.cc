@@ -29,6 +29,11 @@ Worker::Worker(observe::Cells& cells, observe::AccessLogWriter& log_writer,
       access_log_(log_writer, cells),
       handshakes_(std::make_unique<HandshakeRoom>(loop_)),
       worker_count_(worker_count) {
+  for (std::size_t i = 1; i < desync_.size(); ++i) {
+    const auto reason = static_cast<http::DesyncReason>(i);
+    desync_[i] = &cells_.counter(Metric::desync_requests_total,
+                                 {http::text(http::tier_of(reason)), http::text(reason)});
+  }
   for (std::size_t i = 0; i < ends_.size(); ++i) {
     ends_[i] =
         &cells_.counter(Metric::exchange_ends_total, {observe::text(static_cast<Reason>(i))});

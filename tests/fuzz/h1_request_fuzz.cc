@@ -1,6 +1,7 @@
 // Request heads: the outcome does not depend on how the bytes arrive; views stay inside the head;
 // and what was understood, written again and parsed again, is understood in the same way (no second
-// reading of one message: T1).
+// reading of one message: T1). What may be read otherwise elsewhere has the class that its bytes
+// have.
 #include "../unit/http/describe.h"
 #include "property.h"
 #include "sluice/http/h1_writer.h"
@@ -90,5 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (parser.parse(bytes, head) != Progress::complete) return 0;
   check_views(head, bytes.first(parser.head_bytes()));
   check_round_trip(head, parser.head_bytes());
+  require(classify_desync(bytes.first(parser.head_bytes()), false) == head.desync,
+          "parser and classifier agree");
   return 0;
 }

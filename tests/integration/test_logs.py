@@ -17,8 +17,9 @@ from support.target import response, serve, serve_body
 from support.waiting import PATIENCE, wait_until
 
 KEYS = """time listener client scheme method host target protocol status request_bytes response_bytes
-rule target_group target_address target_status tries reused reason ended_by request_id user_agent
-referer tls_protocol tls_cipher sni header_time connect_time response_time total_time""".split()
+rule target_group target_address target_status tries reused reason ended_by classification
+classification_reason request_id user_agent referer tls_protocol tls_cipher sni header_time
+connect_time response_time total_time""".split()
 
 
 def test_a_json_line_tells_the_exchange(start_sluice, start_target):

@@ -193,6 +193,9 @@ struct Rule {
 
 enum class HalfClose : std::uint8_t { abort, tolerate };
 
+// What is done with well-formed HTTP/1 requests that two servers may read differently, as ALB does.
+enum class DesyncMitigation : std::uint8_t { monitor, defensive, strictest };
+
 enum class ProxyProtocolMode : std::uint8_t { off, optional, required };
 
 // The PROXY protocol from clients: whose header says who the client is.
@@ -212,6 +215,7 @@ struct Listener {
   std::optional<ServerTls> tls;
   bool http2 = false;
   HalfClose half_close = HalfClose::abort;  // a client that shuts its sending side while waiting
+  DesyncMitigation desync_mitigation = DesyncMitigation::defensive;
   ProxyProtocol proxy_protocol;
   std::optional<Node> filters;         // for rules that do not set that kind themselves
   std::vector<Rule> rules;             // in the order of the file, not of priority

@@ -56,6 +56,10 @@ class H1Parser {
   [[nodiscard]] Progress parse(base::Bytes bytes, ResponseHead& head, Method request_method);
 
   [[nodiscard]] std::size_t head_bytes() const { return head_bytes_; }
+  // On `failed`: of how many bytes it depends, for `classify_desync`.
+  [[nodiscard]] std::size_t examined_bytes() const {
+    return head_bytes_ != 0 ? head_bytes_ : examined_;
+  }
   [[nodiscard]] observe::Reason reason() const { return reason_; }
   [[nodiscard]] bool started() const { return scanned_ > 0; }
   void reset();  // before the next message
@@ -75,6 +79,7 @@ class H1Parser {
   std::size_t fields_start_ = 0;   // behind the first line; 0 until it is complete
   std::uint32_t field_lines_ = 0;  // complete ones
   std::size_t head_bytes_ = 0;
+  std::size_t examined_ = 0;  // when it failed before the end of the head
   observe::Reason reason_ = observe::Reason::none;
 };
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "sluice/http/desync.h"
 #include "sluice/http/field.h"
 
 namespace sluice::http {
@@ -62,7 +63,8 @@ struct RequestHead {
   bool persistent = true;            // the client would reuse the connection
   bool expects_continue = false;     // and has content to wait for; HTTP/1.1 only
   bool wants_upgrade = false;        // Connection: upgrade and Upgrade (not to h2c); HTTP/1.1 only
-  std::string path_storage;          // holds `path` when normalising changed it
+  DesyncReason desync = DesyncReason::none;  // over HTTP/2: none
+  std::string path_storage;                  // holds `path` when normalising changed it
 
   void clear();
 };

@@ -60,6 +60,8 @@ struct AccessRecord {
   std::uint8_t tries = 0;  // connections the request was sent on
   bool target_connection_reused = false;
   Reason reason = Reason::none;
+  std::string_view classification;         // of an HTTP/1 request: "Severe"; empty: compliant
+  std::string_view classification_reason;  // "BadUri"
   std::string_view request_id;
   std::string_view user_agent;
   std::string_view referer;

@@ -100,6 +100,9 @@ enum class Metric : std::uint8_t {
   client_connections_rejected_total,  // {listener, reason}
   tls_handshakes_total,               // {listener, version, resumed} resumed: yes | no
   tls_handshake_failures_total,       // {listener, reason}
+  rate_limit_requests_total,          // {listener, rule, limit, result} result: admitted | refused
+  rate_limit_evictions_total,         // {listener, rule, limit}
+  desync_requests_total,              // {classification, classification_reason}
   access_log_lines_total,             // {}
   access_log_dropped_total,           // {}
   config_reloads_total,               // {result} result: success | failure

@@ -38,8 +38,9 @@ enum class Reason : std::uint8_t {
   upgrade_body,                 // request with Upgrade and a body
   websocket_handshake_invalid,  // 400: a WebSocket handshake without a valid Sec-WebSocket-Key, or
                                 // with a method other than GET
-  h2_malformed_head,            // -: HTTP/2 pseudo-header or field rules broken (RFC 9113 8.1.1):
-                                // the stream is reset
+  desync_blocked,  // 400: well-formed, but two servers may read it differently; desync_mitigation
+  h2_malformed_head,  // -: HTTP/2 pseudo-header or field rules broken (RFC 9113 8.1.1):
+                      // the stream is reset
   // --- limits and refusals with a status of their own
   version_not_supported,     // 505
   transfer_coding_unknown,   // 501
@@ -60,6 +61,7 @@ enum class Reason : std::uint8_t {
   header_timeout,                   // 408
   body_timeout,                     // 408
   address_not_admitted,             // 403: the filter ip_access
+  rate_limited,                     // 429: the filter rate_limit
   jwt_missing,                      // 401: the filter jwt: no token where it is looked for
   jwt_malformed,                    // 401: more than one, too long, or no signed token
   jwt_algorithm_refused,            // 401: `none`, an HMAC, or one that the filter does not allow

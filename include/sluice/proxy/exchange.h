@@ -81,6 +81,7 @@ struct Exchange {
   // --- the request
   http::RequestHead request;  // views into what the client's side keeps until the end
   std::size_t request_head_bytes = 0;
+  bool ends_connections = false;    // ambiguous: the client's and the target's, over HTTP/1
   bool request_understood = false;  // false: the head was refused
   base::IpAddress client;           // the peer, or whom a trusted proxy named
   bool peer_is_trusted = false;

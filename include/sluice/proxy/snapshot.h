@@ -40,6 +40,7 @@ struct SnapshotListener {
   net::Endpoint endpoint;
   std::shared_ptr<const net::ServerTlsContext> tls;  // null: plain
   config::HalfClose half_close = config::HalfClose::abort;
+  config::DesyncMitigation desync_mitigation = config::DesyncMitigation::defensive;
   bool http2 = false;  // over TLS as ALPN chooses; in the clear by its preface
   route::Table table;
   std::string forwarded_facts;  // the lines X-Forwarded-Proto and -Port for targets

@@ -16,10 +16,18 @@
 
 namespace sluice::proxy {
 
+// Of one limit of a rule's rate_limit.
+struct RateLimitCells {
+  observe::HeldCounter admitted;
+  observe::HeldCounter refused;
+  observe::HeldCounter evictions;
+};
+
 struct RuleView {
   const route::Rule* rule = nullptr;
   std::array<observe::HeldCounter, 5> requests_by_class;  // 1xx..5xx; gone with the rule's name
   observe::Histogram* duration = nullptr;                 // of the listener and the rule's group
+  std::vector<RateLimitCells> rate_limits;                // in the order of the limits
 };
 
 // The cells of a listener; they are found by name, so they outlive snapshots.

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "sluice/http/desync.h"
 #include "sluice/net/listener.h"
 #include "sluice/net/loop.h"
 #include "sluice/observe/access_log.h"
@@ -82,6 +83,9 @@ class Worker {
   [[nodiscard]] observe::Counter& ends(observe::Reason reason) {
     return *ends_[static_cast<std::size_t>(reason)];
   }
+  [[nodiscard]] observe::Counter& desync(http::DesyncReason reason) {
+    return *desync_[static_cast<std::size_t>(reason)];
+  }
   // IMF-fixdate of now (RFC 9110 5.6.7), renewed once a second.
   [[nodiscard]] std::string_view http_date();
 
@@ -117,6 +121,7 @@ class Worker {
   std::unique_ptr<HandshakeRoom> handshakes_;
   std::unique_ptr<TokenCaches> tokens_;  // null until somebody asks
   std::array<observe::Counter*, observe::reason_count> ends_;
+  std::array<observe::Counter*, http::desync_reason_count> desync_{};  // but for `none`
   std::map<std::string, std::shared_ptr<upstream::Group>> groups_;
   std::shared_ptr<const View> view_;
   std::map<std::string, BoundListener> listeners_;

@@ -27,6 +27,7 @@
 #include "sluice/route/filters/header_edits.h"
 #include "sluice/route/filters/ip_access.h"
 #include "sluice/route/filters/jwt.h"
+#include "sluice/route/filters/rate_limit.h"
 #include "sluice/route/filters/rewrite.h"
 
 namespace sluice::route {
@@ -35,6 +36,7 @@ namespace sluice::route {
 struct Filters {
   std::shared_ptr<const IpAccess> ip_access;
   std::shared_ptr<const Cors> cors;
+  std::shared_ptr<const RateLimits> rate_limit;
   std::shared_ptr<const Jwt> jwt;
   std::shared_ptr<const Rewrite> rewrite;
   std::shared_ptr<const HeaderEdits> request_headers;

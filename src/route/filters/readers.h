@@ -14,6 +14,9 @@ void read_compress(const config::Node& value, Filters& filters, const FilterCont
 void read_cors(const config::Node& value, Filters& filters, const FilterContext& context,
                config::Problems& problems);
 
+void read_rate_limit(const config::Node& value, Filters& filters, const FilterContext& context,
+                     config::Problems& problems);
+
 void read_jwt(const config::Node& value, Filters& filters, const FilterContext& context,
               config::Problems& problems);
 

@@ -63,6 +63,7 @@ listeners:
       groups: X25519:P-256
     http2: false
     half_close: tolerate
+    desync_mitigation: strictest
     rules:
       - name: api
         priority: 50000
@@ -119,6 +120,7 @@ state_dir: /var/lib/sluice
   EXPECT_EQ(web.tls->groups, "X25519:P-256");
   EXPECT_FALSE(web.http2);
   EXPECT_EQ(web.half_close, HalfClose::tolerate);
+  EXPECT_EQ(web.desync_mitigation, DesyncMitigation::strictest);
   EXPECT_EQ(web.default_action->keys(), std::vector<std::string>{"forward"});
 
   const Rule& api = web.rules.at(0);
@@ -140,7 +142,7 @@ state_dir: /var/lib/sluice
   const TargetGroup& group = model.target_groups.at(0);
   EXPECT_TRUE(group.https);
   EXPECT_EQ(group.algorithm, "weighted_random");
-  EXPECT_EQ(group.algorithm_position.line, 33U);
+  EXPECT_EQ(group.algorithm_position.line, 34U);
   ASSERT_EQ(group.targets.size(), 3U);
   EXPECT_EQ(group.targets[0].address.text(), "10.0.0.1:80");
   EXPECT_EQ(group.targets[0].weight, 1U);

@@ -87,7 +87,8 @@ TEST_F(AccessLogJson, a_line_has_all_fields_in_their_order) {
             R"("protocol":"HTTP/1.1","status":200,"request_bytes":345,)"
             R"("response_bytes":18446744073709551615,"rule":"api","target_group":"api",)"
             R"("target_address":"10.0.1.11:8080","target_status":200,"tries":1,"reused":true,)"
-            R"("reason":null,"ended_by":null,"request_id":"0123","user_agent":"curl/7.88.1",)"
+            R"("reason":null,"ended_by":null,"classification":null,)"
+            R"("classification_reason":null,"request_id":"0123","user_agent":"curl/7.88.1",)"
             R"("referer":"https://example.org/","tls_protocol":"TLSv1.3",)"
             R"("tls_cipher":"TLS_AES_128_GCM_SHA256","sni":"example.org","header_time":0.000021,)"
             R"("connect_time":0.000000,"response_time":12.345678,"total_time":3600.000000})"
@@ -135,6 +136,15 @@ TEST_F(AccessLogJson, a_reason_is_named_with_the_side_that_ended_the_exchange) {
   const boost::json::object object = boost::json::parse(json(record)).as_object();
   EXPECT_EQ(object.at("reason"), "target_response_timeout");
   EXPECT_EQ(object.at("ended_by"), "target");
+}
+
+TEST_F(AccessLogJson, a_class_of_the_request_is_named_with_its_reason) {
+  AccessRecord record = typical();
+  record.classification = "Severe";
+  record.classification_reason = "BadUri";
+  const boost::json::object object = boost::json::parse(json(record)).as_object();
+  EXPECT_EQ(object.at("classification"), "Severe");
+  EXPECT_EQ(object.at("classification_reason"), "BadUri");
 }
 
 TEST_F(AccessLogJson, an_ipv6_address_with_a_port_is_in_brackets) {
@@ -201,7 +211,7 @@ TEST_F(AccessLogJson, random_bytes_in_all_fields_give_exactly_one_line_of_json_T
     boost::json::error_code error;
     const auto parsed = boost::json::parse(line, error);
     ASSERT_FALSE(error) << line;
-    ASSERT_EQ(parsed.as_object().size(), 29U) << line;
+    ASSERT_EQ(parsed.as_object().size(), 31U) << line;
   }
 }
 
@@ -228,12 +238,14 @@ TEST_F(AccessLogJson, the_longest_line_keeps_its_promise) {
                          .vpc_endpoint = worst};
   record.proxy = &facts;
   record.request_bytes = record.response_bytes;
+  record.classification = "Acceptable";
+  record.classification_reason = "UndefinedTransferEncodingSemantics";
   record.reason = Reason::content_length_with_transfer_encoding;
   record.header_time = record.connect_time = record.response_time = record.total_time =
       std::chrono::nanoseconds::max();
   const std::string line = json(record);
   EXPECT_LE(line.size(), longest_line);
-  EXPECT_EQ(boost::json::parse(line).as_object().size(), 35U);
+  EXPECT_EQ(boost::json::parse(line).as_object().size(), 37U);
   EXPECT_LE(combined(record).size(), longest_line);
 }
 
