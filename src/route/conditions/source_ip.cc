@@ -3,27 +3,45 @@
 #include <algorithm>
 #include <utility>
 
+#include "route/address_bits.h"
+#include "route/anchor.h"
+#include "route/conditions/forms.h"
 #include "route/conditions/makers.h"
 #include "route/conditions/values.h"
 #include "sluice/base/cidr.h"
 
 namespace sluice::route {
-namespace {
 
-class SourceIp final : public Condition {
- public:
-  explicit SourceIp(std::vector<base::Cidr> ranges) : ranges_(std::move(ranges)) {}
+SourceIp::SourceIp(std::vector<base::Cidr> ranges)
+    : Condition(Form::source_ip), ranges_(std::move(ranges)) {}
 
-  bool matches(const MatchInput& input) const override {
-    return std::ranges::any_of(
-        ranges_, [&](const base::Cidr& range) { return range.contains(input.client); });
+bool SourceIp::matches(const MatchInput& input) const {
+  return std::ranges::any_of(ranges_,
+                             [&](const base::Cidr& range) { return range.contains(input.client); });
+}
+
+std::string SourceIp::text() const {
+  std::string out = "source_ip: ";
+  for (const base::Cidr& range : ranges_) {
+    if (&range != &ranges_.front()) out += ", ";
+    out += range.text();
   }
+  return out;
+}
 
- private:
-  std::vector<base::Cidr> ranges_;
-};
+std::string SourceIp::compared(const MatchInput& input) const { return input.client.text(); }
 
-}  // namespace
+std::vector<Anchors> SourceIp::anchors() const {
+  Anchors anchors;
+  for (const base::Cidr& range : ranges_) {
+    if (range.prefix() == 0) return {};
+    const AddressBits bits(range.network());
+    anchors.push_back({{SubjectKind::client, {}},
+                       Anchor::Kind::start,
+                       std::string(bits.text().substr(0, range.prefix() + 1))});
+  }
+  return {anchors};
+}
 
 std::unique_ptr<Condition> make_source_ip(const config::Node& value, config::Problems& problems) {
   const auto read = [&](const config::Node& item, const std::string& text) {

@@ -1,0 +1,88 @@
+#include <algorithm>
+
+#include "route/anchor.h"
+#include "route/conditions/anchoring.h"
+#include "route/conditions/forms.h"
+
+namespace sluice::route {
+
+TextCondition::TextCondition(std::string words, Subject subject, std::vector<Pattern> patterns)
+    : Condition(Form::texts),
+      words_(std::move(words)),
+      subject_(std::move(subject)),
+      patterns_(std::move(patterns)) {}
+
+bool TextCondition::matches(const MatchInput& input) const {
+  return any_value(subject_.kind, subject_.name, input, [&](std::string_view value) {
+    for (const Pattern& pattern : patterns_) {
+      if (pattern.matches(value)) return true;
+    }
+    return false;
+  });
+}
+
+std::string TextCondition::text() const {
+  std::string out = words_ + ": ";
+  for (const Pattern& pattern : patterns_) {
+    if (&pattern != &patterns_.front()) out += ", ";
+    if (pattern.kind() == Pattern::Kind::regex) out += "regex ";
+    out += pattern.written();
+  }
+  return out;
+}
+
+std::string TextCondition::compared(const MatchInput& input) const {
+  std::string out;
+  const bool stopped = any_value(subject_.kind, subject_.name, input, [&](std::string_view value) {
+    append_compared(out, value);
+    return false;
+  });
+  return stopped || out.empty() ? "nothing" : out;
+}
+
+std::vector<Anchors> TextCondition::anchors() const {
+  return anchors_of_patterns(patterns_, [&](const Pattern&) { return subject_; });
+}
+
+void append_compared(std::string& out, std::string_view value) {
+  if (!out.empty()) out += ", ";
+  out.append("\"").append(value).append("\"");
+}
+
+std::optional<Anchor> literal_anchor(const Pattern& pattern, Subject subject) {
+  // The slash that every path begins with tells nothing.
+  const std::size_t least = subject.kind == SubjectKind::path ? 2 : 1;
+  const auto anchor = [&](Anchor::Kind kind, std::string_view text) {
+    Anchor made{std::move(subject), kind, std::string(text)};
+    if (case_of(made.subject.kind) == Case::ignored) made.text = base::to_lower(made.text);
+    return made;
+  };
+  switch (pattern.kind()) {
+    case Pattern::Kind::exact: return anchor(Anchor::Kind::exact, pattern.compiled());
+    case Pattern::Kind::segments:
+      if (pattern.compiled().empty()) return std::nullopt;
+      return anchor(Anchor::Kind::segments, pattern.compiled());
+    case Pattern::Kind::wildcards:
+    case Pattern::Kind::regex: break;
+  }
+  const std::string_view start = pattern.literal_start();
+  const std::string_view end = pattern.literal_end();
+  if (std::max(start.size(), end.size()) < least) return std::nullopt;
+  return start.size() > end.size() ? anchor(Anchor::Kind::start, start)
+                                   : anchor(Anchor::Kind::end, end);
+}
+
+std::optional<Anchor> searched_anchor(const Pattern& pattern, Subject subject) {
+  const bool is_search =
+      pattern.kind() == Pattern::Kind::regex || pattern.kind() == Pattern::Kind::wildcards;
+  if (!is_search) return literal_anchor(pattern, std::move(subject));
+  // Of a host or a path nothing is learned by being there.
+  const bool may_be_absent = subject.kind != SubjectKind::host && subject.kind != SubjectKind::path;
+  if (pattern.is_any()) {
+    if (!may_be_absent) return std::nullopt;
+    return Anchor{std::move(subject), Anchor::Kind::present, {}};
+  }
+  return Anchor{std::move(subject), Anchor::Kind::regex, pattern.regex_text()};
+}
+
+}  // namespace sluice::route
