@@ -1,13 +1,8 @@
-// not: { path_prefix: /api } - the condition in it does not hold.
-// any: [ { host: a.example }, { path_prefix: /b } ] - one of these conditions holds.
-//
-// Both may stand in each other, up to condition_depth_max deep.
+// Conditions that are made of conditions.
 #include <algorithm>
-#include <utility>
 
 #include "route/anchor.h"
 #include "route/conditions/forms.h"
-#include "route/conditions/makers.h"
 
 namespace sluice::route {
 
@@ -64,32 +59,6 @@ std::vector<Anchors> Group::anchors() const {
   ways.push_back(std::move(first));
   if (last != ways.front()) ways.push_back(std::move(last));
   return ways;
-}
-
-std::unique_ptr<Condition> make_not(const config::Node& value, unsigned depth,
-                                    config::Problems& problems) {
-  auto inner = make_condition(value, problems, depth + 1);
-  return inner ? std::make_unique<Not>(std::move(inner)) : nullptr;
-}
-
-std::unique_ptr<Condition> make_any(const config::Node& value, unsigned depth,
-                                    config::Problems& problems) {
-  if (value.kind() != config::Node::Kind::sequence || value.items().empty()) {
-    value.error(
-        "must be a list of at least one condition, not " +
-            (value.kind() == config::Node::Kind::sequence ? "an empty list" : value.quoted()),
-        problems);
-    return nullptr;
-  }
-  std::vector<std::unique_ptr<Condition>> conditions;
-  const std::vector<config::Node> items = value.items();
-  for (const config::Node& item : items) {
-    if (auto made = make_condition(item, problems, depth + 1)) {
-      conditions.push_back(std::move(made));
-    }
-  }
-  if (conditions.size() != items.size()) return nullptr;
-  return std::make_unique<Group>(Condition::Form::any, std::move(conditions));
 }
 
 }  // namespace sluice::route

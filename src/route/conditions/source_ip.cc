@@ -53,6 +53,11 @@ std::unique_ptr<Condition> make_source_ip(const config::Node& value, config::Pro
               item.quoted(),
           problems);
     }
+    // ALB refuses it, too.
+    if (range && *range == base::Cidr::parse("255.255.255.255")) {
+      item.error("can never match: no client has the address of a broadcast", problems);
+      range.reset();
+    }
     return range;
   };
   auto ranges = read_values<base::Cidr>(value, read, problems);
