@@ -86,6 +86,19 @@ std::string literal_start_of(std::string_view regex, Case letters) {
   return out;
 }
 
+// And what it ends with. Flags in the middle, and escapes, of which more than the next letter may
+// be a part, are given up.
+std::string literal_end_of(std::string_view regex, Case letters) {
+  if (!regex.ends_with('$') || has_alternatives(regex)) return {};
+  if (regex.find("(?") != std::string_view::npos) return {};
+  regex.remove_suffix(1);
+  std::size_t begin = regex.size();
+  while (begin > 0 && is_plain(regex[begin - 1])) --begin;
+  if (begin > 0 && regex[begin - 1] == '\\') return {};
+  const std::string_view end = regex.substr(begin);
+  return letters == Case::ignored ? base::to_lower(end) : std::string(end);
+}
+
 void append_quoted(std::string& out, char c) {
   if (std::string_view("\\.+*?()|[]{}^$").find(c) != std::string_view::npos) out += '\\';
   out += c;
@@ -118,6 +131,7 @@ Pattern Pattern::regex(Regex regex, Case letters) {
   pattern.letters_ = letters;
   pattern.written_ = regex.pattern();
   pattern.compiled_ = literal_start_of(pattern.written_, letters);
+  pattern.ending_ = literal_end_of(pattern.written_, letters);
   pattern.regex_ = std::move(regex);
   return pattern;
 }
@@ -178,7 +192,7 @@ std::string_view Pattern::literal_start() const {
 
 std::string_view Pattern::literal_end() const {
   if (kind_ == Kind::exact) return compiled_;
-  if (kind_ != Kind::wildcards) return {};
+  if (kind_ != Kind::wildcards) return ending_;
   const std::string_view text = compiled_;
   return text.substr(text.find_last_of(wildcard_bytes) + 1);
 }

@@ -51,6 +51,7 @@ class Pattern {
   Case letters_ = Case::counts;
   std::string written_;
   std::string compiled_;  // of glob.h; regex: the literal that it begins with
+  std::string ending_;    // regex: the literal that it ends with
   std::optional<Regex> regex_;
 };
 

@@ -1,6 +1,7 @@
 // From patterns to what an index can look for.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,26 +13,30 @@
 
 namespace sluice::route {
 
-// The longest literal that a value must be, begin or end with; nothing when there is none.
+// What a value must begin or end with, the longer of the two, or the one that is asked for; nothing
+// when there is none. Of these, and of `searched_anchor`, all are the same for exact ones and
+// segments.
 [[nodiscard]] std::optional<Anchor> literal_anchor(const Pattern& pattern, Subject subject);
-// The same for exact ones and segments; else a search for all of the pattern.
+[[nodiscard]] std::optional<Anchor> start_anchor(const Pattern& pattern, Subject subject);
+[[nodiscard]] std::optional<Anchor> end_anchor(const Pattern& pattern, Subject subject);
+// A search for all of the pattern.
 [[nodiscard]] std::optional<Anchor> searched_anchor(const Pattern& pattern, Subject subject);
 
 // Appends one value of a request in quotes.
 void append_compared(std::string& out, std::string_view value);
 
-// Both ways, as far as each has an anchor for every pattern. `subject_of(item)`, and the item is or
-// has the pattern.
+// All these ways, each once, as far as it has an anchor for every pattern. `subject_of(item)`, and
+// the item is or has the pattern.
 template <typename Items, typename SubjectOf, typename PatternOf>
 [[nodiscard]] std::vector<std::vector<Anchor>> anchors_of(const Items& items, SubjectOf subject_of,
                                                           PatternOf pattern_of) {
   std::vector<std::vector<Anchor>> ways;
-  for (const auto& make : {literal_anchor, searched_anchor}) {
+  for (const auto& make : {literal_anchor, start_anchor, end_anchor, searched_anchor}) {
     std::vector<Anchor> way;
     for (const auto& item : items) {
       if (auto anchor = make(pattern_of(item), subject_of(item))) way.push_back(*std::move(anchor));
     }
-    if (way.size() == items.size() && (ways.empty() || ways.back() != way)) {
+    if (way.size() == items.size() && std::ranges::find(ways, way) == ways.end()) {
       ways.push_back(std::move(way));
     }
   }

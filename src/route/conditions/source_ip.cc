@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "route/address_bits.h"
+#include "route/address_digits.h"
 #include "route/anchor.h"
 #include "route/conditions/forms.h"
 #include "route/conditions/makers.h"
@@ -35,10 +35,9 @@ std::vector<Anchors> SourceIp::anchors() const {
   Anchors anchors;
   for (const base::Cidr& range : ranges_) {
     if (range.prefix() == 0) return {};
-    const AddressBits bits(range.network());
-    anchors.push_back({{SubjectKind::client, {}},
-                       Anchor::Kind::start,
-                       std::string(bits.text().substr(0, range.prefix() + 1))});
+    for (std::string& beginning : AddressDigits::beginnings_of(range)) {
+      anchors.push_back({{SubjectKind::client, {}}, Anchor::Kind::start, std::move(beginning)});
+    }
   }
   return {anchors};
 }

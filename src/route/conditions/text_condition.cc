@@ -49,27 +49,46 @@ void append_compared(std::string& out, std::string_view value) {
   out.append("\"").append(value).append("\"");
 }
 
-std::optional<Anchor> literal_anchor(const Pattern& pattern, Subject subject) {
-  // The slash that every path begins with tells nothing.
-  const std::size_t least = subject.kind == SubjectKind::path ? 2 : 1;
-  const auto anchor = [&](Anchor::Kind kind, std::string_view text) {
-    Anchor made{std::move(subject), kind, std::string(text)};
-    if (case_of(made.subject.kind) == Case::ignored) made.text = base::to_lower(made.text);
-    return made;
-  };
+namespace {
+
+Anchor make_anchor(Subject subject, Anchor::Kind kind, std::string_view text) {
+  Anchor anchor{std::move(subject), kind, std::string(text)};
+  if (case_of(anchor.subject.kind) == Case::ignored) anchor.text = base::to_lower(text);
+  return anchor;
+}
+
+// Nothing when the literal is too short to tell anything: every path begins with a slash.
+std::optional<Anchor> make_anchor(const Pattern& pattern, Subject subject, Anchor::Kind kind) {
   switch (pattern.kind()) {
-    case Pattern::Kind::exact: return anchor(Anchor::Kind::exact, pattern.compiled());
+    case Pattern::Kind::exact:
+      return make_anchor(std::move(subject), Anchor::Kind::exact, pattern.compiled());
     case Pattern::Kind::segments:
       if (pattern.compiled().empty()) return std::nullopt;
-      return anchor(Anchor::Kind::segments, pattern.compiled());
+      return make_anchor(std::move(subject), Anchor::Kind::segments, pattern.compiled());
     case Pattern::Kind::wildcards:
     case Pattern::Kind::regex: break;
   }
-  const std::string_view start = pattern.literal_start();
-  const std::string_view end = pattern.literal_end();
-  if (std::max(start.size(), end.size()) < least) return std::nullopt;
-  return start.size() > end.size() ? anchor(Anchor::Kind::start, start)
-                                   : anchor(Anchor::Kind::end, end);
+  const std::string_view text =
+      kind == Anchor::Kind::start ? pattern.literal_start() : pattern.literal_end();
+  const std::size_t least = subject.kind == SubjectKind::path ? 2 : 1;
+  if (text.size() < least) return std::nullopt;
+  return make_anchor(std::move(subject), kind, text);
+}
+
+}  // namespace
+
+std::optional<Anchor> start_anchor(const Pattern& pattern, Subject subject) {
+  return make_anchor(pattern, std::move(subject), Anchor::Kind::start);
+}
+
+std::optional<Anchor> end_anchor(const Pattern& pattern, Subject subject) {
+  return make_anchor(pattern, std::move(subject), Anchor::Kind::end);
+}
+
+std::optional<Anchor> literal_anchor(const Pattern& pattern, Subject subject) {
+  const bool is_start = pattern.literal_start().size() > pattern.literal_end().size();
+  return is_start ? start_anchor(pattern, std::move(subject))
+                  : end_anchor(pattern, std::move(subject));
 }
 
 std::optional<Anchor> searched_anchor(const Pattern& pattern, Subject subject) {

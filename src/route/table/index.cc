@@ -1,6 +1,6 @@
 #include "route/table/index.h"
 
-#include "route/address_bits.h"
+#include "route/address_digits.h"
 #include "route/table/index_node.h"
 
 namespace sluice::route {
@@ -66,10 +66,11 @@ void TableIndex::collect(const MatchInput& input, Candidates& candidates) const 
 void IndexNode::add(std::uint32_t bucket, Candidates& candidates) const {
   if (bucket == nowhere) return;
   const Bucket& found = buckets[bucket];
-  if (found.narrower) {
+  if (found.count == 0) {
     candidates.add_node(found.narrower.get());
   } else {
-    candidates.add_list(found.rules);
+    const std::uint32_t* const first = found.count == 1 ? &found.only : &lists[found.begin];
+    candidates.add_list({first, found.count});
   }
 }
 
@@ -95,8 +96,8 @@ void IndexNode::look_up(const SubjectIndex& index, std::string_view value,
 
 void IndexNode::look_up_client(const SubjectIndex& index, const MatchInput& input,
                                Candidates& candidates) const {
-  const AddressBits bits(input.client);
-  index.beginnings.walk(bits.text(), [&](std::uint32_t number, std::size_t) {
+  const AddressDigits digits(input.client);
+  index.beginnings.walk(digits.text(), [&](std::uint32_t number, std::size_t) {
     add(index.beginning_buckets[number].start, candidates);
   });
 }

@@ -38,8 +38,12 @@ Frequencies count_anchors(const std::vector<IndexEntry>& entries) {
   return frequencies;
 }
 
+// A search is made in every request, so it is the last that is chosen: behind a literal that many
+// rules share it is made only in the requests that have that.
+constexpr std::size_t search_cost = 1 << 20;
+
 // How many other rules a request that has this anchor brings with it, roughly. What is short is in
-// many requests that have nothing to do with the rule; an expression is exact, but a search.
+// many requests that have nothing to do with the rule.
 std::size_t cost_of(const Anchor& anchor, const Frequencies& frequencies) {
   const std::size_t sharing = frequencies.at(key_of(anchor));
   const std::size_t shortness = anchor.text.size() < 4 ? 32 : 4;
@@ -49,7 +53,7 @@ std::size_t cost_of(const Anchor& anchor, const Frequencies& frequencies) {
     case Anchor::Kind::start:
     case Anchor::Kind::end: return sharing + shortness;
     case Anchor::Kind::present: return sharing + 64;
-    case Anchor::Kind::regex: return 48;
+    case Anchor::Kind::regex: return search_cost;
   }
   return sharing;
 }
@@ -131,7 +135,12 @@ class NodeBuilder {
     if (entries.size() > few && has_ways && depth_ < depth_max) {
       bucket.narrower = build_index_node(std::move(entries), depth_ + 1);
     } else {
-      for (const IndexEntry& entry : entries) bucket.rules.push_back(entry.rule);
+      bucket.only = entries.front().rule;
+      bucket.count = static_cast<std::uint32_t>(entries.size());
+      bucket.begin = static_cast<std::uint32_t>(node_->lists.size());
+      if (bucket.count > 1) {
+        for (const IndexEntry& entry : entries) node_->lists.push_back(entry.rule);
+      }
     }
     node_->buckets.push_back(std::move(bucket));
     return static_cast<std::uint32_t>(node_->buckets.size() - 1);

@@ -15,9 +15,12 @@
 
 namespace sluice::route {
 
-// Rules that share an anchor: a list, or an index by something else.
+// Rules that share an anchor: one, a list, or an index by something else. One is the usual case,
+// and every step to other memory counts.
 struct Bucket {
-  std::vector<std::uint32_t> rules;  // in order; empty with `narrower`
+  std::uint32_t only = 0;
+  std::uint32_t count = 0;  // 1: `only`; 0: `narrower`
+  std::uint32_t begin = 0;  // of others, in the node's `lists`, in order
   std::unique_ptr<const IndexNode> narrower;
 };
 
@@ -42,6 +45,7 @@ class IndexNode {
 
   // --- filled by index_builder.cc
   std::vector<Bucket> buckets;
+  std::vector<std::uint32_t> lists;
   std::vector<std::uint32_t> always;  // rules that nothing is known of here, in order
   std::array<std::unique_ptr<const SubjectIndex>, nameless_subjects> nameless;
   // By name, in this order; numbers are those of `named`.
