@@ -46,16 +46,28 @@ struct Sent {
   std::string client = "192.0.2.1";
 };
 
-// A request that rule n takes.
-Sent request_for(std::size_t n) {
+// The i-th request of all that are asked. What no rule looks at differs from one to the next, as
+// it does among real requests, so that a processor cannot learn the few of a small table by heart.
+Sent any_request(std::size_t i) {
   Sent sent;
+  const std::string number = std::to_string(i * 7'919);
+  sent.path = "/start/" + number.substr(0, i % 5) + "/page-" + number + ".html";
+  sent.query = "page=" + number + "&sort=name";
+  sent.cookie = "theme=dark; last=" + number;
+  sent.client = "192.0." + std::to_string(i % 7) + "." + std::to_string(i);
+  return sent;
+}
+
+// A request that rule n takes.
+Sent request_for(std::size_t n, std::size_t i) {
+  Sent sent = any_request(i);
   const std::string number = std::to_string(n);
   switch (n % kinds) {
     case 0: sent.host = "shop-" + number + ".example.com"; break;
     case 1: sent.host = "www.tenant-" + number + ".example.com"; break;
     case 2: sent.path = "/exact/" + number; break;
-    case 3: sent.path = "/service-" + number + "/api/items"; break;
-    case 4: sent.path = "/files-" + number + "/a/report.pdf"; break;
+    case 3: sent.path = "/service-" + number + "/api/items/" + std::to_string(i); break;
+    case 4: sent.path = "/files-" + number + "/a/report-" + std::to_string(i) + ".pdf"; break;
     case 5: sent.path = "/orders/4711/part-" + number; break;
     case 6: sent.tenant = "tenant-" + number; break;
     case 7: sent.query = "page=2&campaign=c" + number; break;
@@ -98,12 +110,13 @@ std::optional<route::Table> build(std::size_t rules) {
 }
 
 std::vector<std::unique_ptr<Request>> requests(std::size_t rules) {
-  constexpr std::size_t count = 200;  // the same for every number of rules; each tenth meets none
+  constexpr std::size_t count =
+      200;  // the same for every number of rules; one in eleven meets none
   std::vector<std::unique_ptr<Request>> made;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t block = (i * 7'919 / kinds) % (rules / kinds);
-    made.push_back(
-        std::make_unique<Request>(i % 11 == 0 ? Sent{} : request_for(block * kinds + i % kinds)));
+    made.push_back(std::make_unique<Request>(
+        i % 11 == 0 ? any_request(i) : request_for(block * kinds + i % kinds, i)));
   }
   return made;
 }
