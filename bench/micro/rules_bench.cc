@@ -111,7 +111,7 @@ std::optional<route::Table> build(std::size_t rules) {
 
 std::vector<std::unique_ptr<Request>> requests(std::size_t rules) {
   constexpr std::size_t count =
-      200;  // the same for every number of rules; one in eleven meets none
+      2000;  // the same for every number of rules; one in eleven meets none
   std::vector<std::unique_ptr<Request>> made;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t block = (i * 7'919 / kinds) % (rules / kinds);

@@ -1,7 +1,6 @@
 // cookie: { name: plan, values: [gold, "silver*"] } or { name } - a cookie of this name has a value
 // like that, both with their case, values with ALB's wildcards and their backslash escapes, without
 // the quotes around a value. Of cookies with the same name each is tried in turn.
-#include "http/characters.h"
 #include "route/conditions/forms.h"
 #include "route/conditions/makers.h"
 #include "route/conditions/values.h"
@@ -18,7 +17,7 @@ std::unique_ptr<Condition> make_cookie(const config::Node& value, config::Proble
   const auto node = value.get("name");
   if (!node) value.error("needs the name of a cookie", problems);
   const std::string name = node ? node->as_string(problems).value_or("") : "";
-  const bool is_good = !name.empty() && name.size() <= text_limit && http::is_token(name);
+  const bool is_good = !name.empty() && name.size() <= text_limit && is_token(name);
   if (node && !is_good) {
     node->error("must be the name of a cookie, of at most " + std::to_string(text_limit) +
                     " characters, not " + node->quoted(),

@@ -2,7 +2,6 @@
 // this name has a value like that. Names and values without case, values with ALB's wildcards,
 // where `\*`, `\?` and `\\` stand for `*`, `?` and `\`; a regex counts case unless it begins with
 // `(?i)`. Of repeated fields each is tried in turn. Without values it only has to be there.
-#include "http/characters.h"
 #include "route/conditions/forms.h"
 #include "route/conditions/makers.h"
 #include "route/conditions/values.h"
@@ -19,7 +18,7 @@ std::string read_name(const config::Node& value, config::Problems& problems) {
     node->error("hosts are compared by `host`, which knows about ports and case", problems);
     return {};
   }
-  if (name.size() > text_limit || !http::is_token(name) || name.find('*') != std::string::npos) {
+  if (name.size() > text_limit || !is_token(name) || name.find('*') != std::string::npos) {
     node->error("must be the name of a header, of at most " + std::to_string(text_limit) +
                     " characters without wildcards, not " + node->quoted(),
                 problems);

@@ -1,5 +1,4 @@
 // method: [GET, PURGE] - the request's method, exactly, with its case; any token is one.
-#include "http/characters.h"
 #include "route/conditions/forms.h"
 #include "route/conditions/makers.h"
 #include "route/conditions/values.h"
@@ -14,8 +13,7 @@ constexpr std::size_t method_limit = 40;  // bytes, as in ALB
 std::unique_ptr<Condition> make_method(const config::Node& value, config::Problems& problems) {
   const auto read = [&](const config::Node& item,
                         const std::string& text) -> std::optional<Pattern> {
-    if (text.size() > method_limit || !http::is_token(text) ||
-        text.find('*') != std::string::npos) {
+    if (text.size() > method_limit || !is_token(text) || text.find('*') != std::string::npos) {
       item.error("must be a method such as GET, a token of at most " +
                      std::to_string(method_limit) + " characters without wildcards, not " +
                      item.quoted(),

@@ -52,6 +52,14 @@ bool is_good_text(const config::Node& item, std::string_view text, std::size_t l
   return false;
 }
 
+bool is_token(std::string_view text) {
+  const auto is_letter = [](char c) {
+    return (base::lower(c) >= 'a' && base::lower(c) <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  };
+  return !text.empty() && std::ranges::all_of(text, is_letter);
+}
+
 bool has_only_keys(const config::Node& node, std::initializer_list<std::string_view> known,
                    config::Problems& problems) {
   config::Problems found;

@@ -40,6 +40,9 @@ inline constexpr std::size_t text_limit = 128;
 [[nodiscard]] bool is_good_text(const config::Node& item, std::string_view text, std::size_t least,
                                 config::Problems& problems);
 
+// The name of a field, a cookie or a method (RFC 9110 5.6.2).
+[[nodiscard]] bool is_token(std::string_view text);
+
 // False, with problems recorded, when the mapping has others.
 [[nodiscard]] bool has_only_keys(const config::Node& node,
                                  std::initializer_list<std::string_view> known,
