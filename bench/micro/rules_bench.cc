@@ -54,7 +54,7 @@ Sent any_request(std::size_t i) {
   sent.path = "/start/" + number.substr(0, i % 5) + "/page-" + number + ".html";
   sent.query = "page=" + number + "&sort=name";
   sent.cookie = "theme=dark; last=" + number;
-  sent.client = "192.0." + std::to_string(i % 7) + "." + std::to_string(i);
+  sent.client = "192.0." + std::to_string(i % 7) + "." + std::to_string(i % 256);
   return sent;
 }
 
