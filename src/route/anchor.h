@@ -19,7 +19,8 @@ struct Anchor {
   };
   Subject subject;
   Kind kind = Kind::exact;
-  std::string text;  // in lower case where the subject's case is ignored, but for regex
+  std::string text;     // in lower case where the subject's case is ignored, but for regex
+  bool proves = false;  // whatever has it also matches
 
   friend bool operator==(const Anchor&, const Anchor&) = default;
 };

@@ -114,7 +114,10 @@ Table::Table(Filters filters, std::vector<Rule> rules)
   std::vector<std::vector<Anchors>> ways(rules_.size() - 1);
   for (std::size_t i = 0; i < ways.size(); ++i) {
     for (const auto& condition : rules_[i].conditions) {
-      for (Anchors& way : condition->anchors()) ways[i].push_back(std::move(way));
+      for (Anchors& way : condition->anchors()) {
+        for (Anchor& anchor : way) anchor.proves &= rules_[i].conditions.size() == 1;
+        ways[i].push_back(std::move(way));
+      }
     }
   }
   index_ = std::make_shared<const TableIndex>(ways);

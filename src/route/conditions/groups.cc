@@ -44,7 +44,10 @@ std::vector<Anchors> Group::anchors() const {
   std::vector<Anchors> ways;
   if (form() == Form::all) {
     for (const auto& condition : conditions_) {
-      for (Anchors& way : condition->anchors()) ways.push_back(std::move(way));
+      for (Anchors& way : condition->anchors()) {
+        for (Anchor& anchor : way) anchor.proves &= conditions_.size() == 1;
+        ways.push_back(std::move(way));
+      }
     }
     return ways;
   }

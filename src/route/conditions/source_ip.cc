@@ -36,7 +36,8 @@ std::vector<Anchors> SourceIp::anchors() const {
   for (const base::Cidr& range : ranges_) {
     if (range.prefix() == 0) return {};
     for (std::string& beginning : AddressDigits::beginnings_of(range)) {
-      anchors.push_back({{SubjectKind::client, {}}, Anchor::Kind::start, std::move(beginning)});
+      anchors.push_back(
+          {{SubjectKind::client, {}}, Anchor::Kind::start, std::move(beginning), true});
     }
   }
   return {anchors};

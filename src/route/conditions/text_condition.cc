@@ -51,8 +51,8 @@ void append_compared(std::string& out, std::string_view value) {
 
 namespace {
 
-Anchor make_anchor(Subject subject, Anchor::Kind kind, std::string_view text) {
-  Anchor anchor{std::move(subject), kind, std::string(text)};
+Anchor make_anchor(Subject subject, Anchor::Kind kind, std::string_view text, bool proves) {
+  Anchor anchor{std::move(subject), kind, std::string(text), proves};
   if (case_of(anchor.subject.kind) == Case::ignored) anchor.text = base::to_lower(text);
   return anchor;
 }
@@ -61,10 +61,10 @@ Anchor make_anchor(Subject subject, Anchor::Kind kind, std::string_view text) {
 std::optional<Anchor> make_anchor(const Pattern& pattern, Subject subject, Anchor::Kind kind) {
   switch (pattern.kind()) {
     case Pattern::Kind::exact:
-      return make_anchor(std::move(subject), Anchor::Kind::exact, pattern.compiled());
+      return make_anchor(std::move(subject), Anchor::Kind::exact, pattern.compiled(), true);
     case Pattern::Kind::segments:
       if (pattern.compiled().empty()) return std::nullopt;
-      return make_anchor(std::move(subject), Anchor::Kind::segments, pattern.compiled());
+      return make_anchor(std::move(subject), Anchor::Kind::segments, pattern.compiled(), true);
     case Pattern::Kind::wildcards:
     case Pattern::Kind::regex: break;
   }
@@ -72,7 +72,11 @@ std::optional<Anchor> make_anchor(const Pattern& pattern, Subject subject, Ancho
       kind == Anchor::Kind::start ? pattern.literal_start() : pattern.literal_end();
   const std::size_t least = subject.kind == SubjectKind::path ? 2 : 1;
   if (text.size() < least) return std::nullopt;
-  return make_anchor(std::move(subject), kind, text);
+  // A literal and one star are all of the pattern.
+  const bool proves = pattern.kind() == Pattern::Kind::wildcards &&
+                      pattern.compiled().size() == text.size() + 1 &&
+                      pattern.compiled()[kind == Anchor::Kind::start ? text.size() : 0] == any_text;
+  return make_anchor(std::move(subject), kind, text, proves);
 }
 
 }  // namespace
@@ -99,7 +103,7 @@ std::optional<Anchor> searched_anchor(const Pattern& pattern, Subject subject) {
   const bool may_be_absent = subject.kind != SubjectKind::host && subject.kind != SubjectKind::path;
   if (pattern.is_any()) {
     if (!may_be_absent) return std::nullopt;
-    return Anchor{std::move(subject), Anchor::Kind::present, {}};
+    return Anchor{std::move(subject), Anchor::Kind::present, {}, true};
   }
   return Anchor{std::move(subject), Anchor::Kind::regex, pattern.regex_text()};
 }

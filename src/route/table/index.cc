@@ -5,7 +5,7 @@
 
 namespace sluice::route {
 
-void Candidates::add_list(std::span<const std::uint32_t> rules) {
+void Candidates::add_list(std::span<const ListedRule> rules) {
   if (rules.empty()) return;
   for (std::size_t i = 0; i < list_count_; ++i) {
     if (lists_[i].next == rules.data()) return;
@@ -28,7 +28,7 @@ void Candidates::add_node(const IndexNode* node) {
   nodes_[node_count_++] = node;
 }
 
-bool Candidates::take(std::uint32_t& rule) {
+bool Candidates::take(ListedRule& rule) {
   while (list_count_ > 0) {
     std::size_t least = 0;
     for (std::size_t i = 1; i < list_count_; ++i) {
@@ -36,8 +36,8 @@ bool Candidates::take(std::uint32_t& rule) {
     }
     rule = *lists_[least].next++;
     if (lists_[least].next == lists_[least].end) lists_[least] = lists_[--list_count_];
-    if (rule == last_) continue;  // from another list, too
-    last_ = rule;
+    if (rule.number() == last_) continue;  // from another list, too
+    last_ = rule.number();
     return true;
   }
   return false;
@@ -47,7 +47,7 @@ TableIndex::TableIndex(const std::vector<std::vector<Anchors>>& ways) : count_(w
   std::vector<IndexEntry> entries;
   entries.reserve(ways.size());
   for (std::uint32_t rule = 0; rule < ways.size(); ++rule) {
-    IndexEntry& entry = entries.emplace_back(IndexEntry{rule, {}});
+    IndexEntry& entry = entries.emplace_back(IndexEntry{rule, false, {}});
     for (const Anchors& way : ways[rule]) entry.ways.push_back(&way);
   }
   root_ = build_index_node(std::move(entries), 0);
@@ -69,7 +69,7 @@ void IndexNode::add(std::uint32_t bucket, Candidates& candidates) const {
   if (found.count == 0) {
     candidates.add_node(found.narrower.get());
   } else {
-    const std::uint32_t* const first = found.count == 1 ? &found.only : &lists[found.begin];
+    const ListedRule* const first = found.count == 1 ? &found.only : &lists[found.begin];
     candidates.add_list({first, found.count});
   }
 }

@@ -26,24 +26,35 @@ namespace sluice::route {
 
 class IndexNode;
 
+// A rule in a list: its number, and whether what led to the list proves that it matches.
+struct ListedRule {
+  std::uint32_t number_and_proof = 0;  // in the order of numbers
+  ListedRule() = default;
+  ListedRule(std::uint32_t number, bool is_proven)
+      : number_and_proof(number * 2 + static_cast<std::uint32_t>(is_proven)) {}
+  [[nodiscard]] std::uint32_t number() const { return number_and_proof / 2; }
+  [[nodiscard]] bool is_proven() const { return number_and_proof % 2 != 0; }
+  friend auto operator<=>(const ListedRule&, const ListedRule&) = default;
+};
+
 // The candidates of one request, as lists of rules, each in order. When a request has something of
 // very many different rules, it is cheaper to try all rules than to collect.
 class Candidates {
  public:
-  void add_list(std::span<const std::uint32_t> rules);
+  void add_list(std::span<const ListedRule> rules);
   void add_node(const IndexNode* node);
   [[nodiscard]] bool is_overfull() const { return overfull_; }
   [[nodiscard]] const IndexNode* next_node() {
     return nodes_done_ < node_count_ ? nodes_[nodes_done_++] : nullptr;
   }
   // The next rule in order, each once; false when there is none.
-  [[nodiscard]] bool take(std::uint32_t& rule);
+  [[nodiscard]] bool take(ListedRule& rule);
 
  private:
   static constexpr std::size_t most = 64;
   struct List {
-    const std::uint32_t* next;
-    const std::uint32_t* end;
+    const ListedRule* next;
+    const ListedRule* end;
   };
   std::array<List, most> lists_;
   std::array<const IndexNode*, most> nodes_;
@@ -56,14 +67,16 @@ class Candidates {
 
 class TableIndex {
  public:
-  // `ways[i]` are those of rule i, in the order in which rules are tried.
+  // `ways[i]` are those of rule i, in the order in which rules are tried. An anchor that `proves`
+  // does so of the whole rule.
   explicit TableIndex(const std::vector<std::vector<Anchors>>& ways);
   ~TableIndex();
   TableIndex(const TableIndex&) = delete;
   TableIndex& operator=(const TableIndex&) = delete;
 
   // The first rule for which `holds(i)` is true, among those that may match; `count` when there is
-  // none. `holds` is asked in the order of the rules, not for all that do not match.
+  // none. `holds` is asked in the order of the rules, and neither for all that do not match nor for
+  // those that are proven.
   template <typename Holds>
   [[nodiscard]] std::size_t first(const MatchInput& input, Holds holds) const {
     Candidates candidates;
@@ -74,9 +87,9 @@ class TableIndex {
       }
       return count_;
     }
-    std::uint32_t rule = 0;
+    ListedRule rule;
     while (candidates.take(rule)) {
-      if (holds(rule)) return rule;
+      if (rule.is_proven() || holds(rule.number())) return rule.number();
     }
     return count_;
   }

@@ -74,7 +74,7 @@ class NodeBuilder {
       return way->empty() || (depth_ > 0 && way->size() > nested_way_max);
     });
     if (entry.ways.empty()) {
-      always_.push_back(entry.rule);
+      always_.push_back(entry.listed());
       return;
     }
     const auto best = std::ranges::min_element(
@@ -84,7 +84,9 @@ class NodeBuilder {
     for (const Anchor& anchor : *way) {
       std::vector<IndexEntry>& sharing = subjects_[key_of(anchor.subject)].add(anchor);
       // The same anchor may stand in a way twice.
-      if (sharing.empty() || sharing.back().rule != entry.rule) sharing.push_back(entry);
+      if (!sharing.empty() && sharing.back().rule == entry.rule) continue;
+      sharing.push_back(entry);
+      sharing.back().is_proven |= anchor.proves;
     }
   }
 
@@ -135,11 +137,11 @@ class NodeBuilder {
     if (entries.size() > few && has_ways && depth_ < depth_max) {
       bucket.narrower = build_index_node(std::move(entries), depth_ + 1);
     } else {
-      bucket.only = entries.front().rule;
+      bucket.only = entries.front().listed();
       bucket.count = static_cast<std::uint32_t>(entries.size());
       bucket.begin = static_cast<std::uint32_t>(node_->lists.size());
       if (bucket.count > 1) {
-        for (const IndexEntry& entry : entries) node_->lists.push_back(entry.rule);
+        for (const IndexEntry& entry : entries) node_->lists.push_back(entry.listed());
       }
     }
     node_->buckets.push_back(std::move(bucket));
@@ -189,14 +191,14 @@ class NodeBuilder {
         index.set_buckets.push_back(put(std::move(entries)));
       } else {
         // More than a set may hold: tried for every request.
-        for (const IndexEntry& entry : entries) always_.push_back(entry.rule);
+        for (const IndexEntry& entry : entries) always_.push_back({entry.rule, false});
       }
     }
   }
 
   unsigned depth_;
   std::unique_ptr<IndexNode> node_ = std::make_unique<IndexNode>();
-  std::vector<std::uint32_t> always_;
+  std::vector<ListedRule> always_;
   std::map<std::string, Collected> subjects_;
 };
 

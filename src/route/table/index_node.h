@@ -18,7 +18,7 @@ namespace sluice::route {
 // Rules that share an anchor: one, a list, or an index by something else. One is the usual case,
 // and every step to other memory counts.
 struct Bucket {
-  std::uint32_t only = 0;
+  ListedRule only;
   std::uint32_t count = 0;  // 1: `only`; 0: `narrower`
   std::uint32_t begin = 0;  // of others, in the node's `lists`, in order
   std::unique_ptr<const IndexNode> narrower;
@@ -45,8 +45,8 @@ class IndexNode {
 
   // --- filled by index_builder.cc
   std::vector<Bucket> buckets;
-  std::vector<std::uint32_t> lists;
-  std::vector<std::uint32_t> always;  // rules that nothing is known of here, in order
+  std::vector<ListedRule> lists;
+  std::vector<ListedRule> always;  // rules that nothing is known of here, in order
   std::array<std::unique_ptr<const SubjectIndex>, nameless_subjects> nameless;
   // By name, in this order; numbers are those of `named`.
   TextTable headers{};
@@ -66,7 +66,9 @@ class IndexNode {
 // `rules` with the ways that are still to be used for each.
 struct IndexEntry {
   std::uint32_t rule = 0;
+  bool is_proven = false;  // by what led to this level
   std::vector<const Anchors*> ways;
+  [[nodiscard]] ListedRule listed() const { return {rule, is_proven}; }
 };
 [[nodiscard]] std::unique_ptr<const IndexNode> build_index_node(std::vector<IndexEntry> entries,
                                                                 unsigned depth);
