@@ -26,7 +26,11 @@ void Trie::fill(std::uint32_t node, const Entry* begin, const Entry* end, std::s
   while (to < first.size() && to < last.size() && first[to] == last[to]) ++to;
   nodes_[node].label = static_cast<std::uint32_t>(labels_.size());
   nodes_[node].label_size = static_cast<std::uint32_t>(to - from);
-  labels_.append(first, from, to - from);
+  if (to - from <= nodes_[node].short_label.size()) {
+    first.copy(nodes_[node].short_label.data(), to - from, from);
+  } else {
+    labels_.append(first, from, to - from);
+  }
   if (first.size() == to) nodes_[node].number = (begin++)->second;
 
   std::vector<const Entry*> groups;

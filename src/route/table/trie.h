@@ -2,6 +2,7 @@
 // each branch has at least two children or a number. Filled once and asked by all workers.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -36,8 +37,11 @@ class Trie {
     std::size_t at = 0;
     while (true) {
       if (text.size() - at < node->label_size) return;
+      const char* const label = node->label_size <= node->short_label.size()
+                                    ? node->short_label.data()
+                                    : labels_.data() + node->label;
       for (std::uint32_t i = 0; i < node->label_size; ++i) {
-        if (byte_of(text, at + i) != labels_[node->label + i]) return;
+        if (byte_of(text, at + i) != label[i]) return;
       }
       at += node->label_size;
       if (node->number != nowhere) visit(node->number, at);
@@ -52,7 +56,8 @@ class Trie {
 
  private:
   struct Node {
-    std::uint32_t label = 0;  // in `labels_`
+    std::array<char, 12> short_label{};  // in the place of one in `labels_`
+    std::uint32_t label = 0;             // in `labels_`
     std::uint32_t label_size = 0;
     std::uint32_t first_child = 0;
     std::uint32_t children = 0;
