@@ -188,11 +188,11 @@ net::Task<HttpsAnswer> read_content(net::Stream& stream, Answer& answer, std::si
   HttpsAnswer whole;
   for (;;) {
     const upstream::Runs runs = body.take();
-    for (std::size_t i = 0; i < runs.count; ++i) whole.content.append(base::as_text(runs.items[i]));
+    for (const base::Bytes run : runs.items) whole.content.append(base::as_text(run));
     if (whole.content.size() > bytes_max) co_return failed(too_large);
     if (body.has_failed()) co_return failed("the body of the answer is malformed");
     if (body.is_finished()) co_return whole;
-    if (runs.count > 0) continue;
+    if (runs.bytes > 0) continue;
     const Transfer read = co_await body.fill(left());
     if (read != Transfer::ok) co_return failed(error_of(read));
   }

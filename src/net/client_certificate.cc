@@ -1,8 +1,11 @@
 #include "net/client_certificate.h"
 
+#include <algorithm>
 #include <ctime>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "net/tls_client_verification.h"
 
@@ -41,6 +44,28 @@ std::string serial_text(const X509& certificate) {
   return text;
 }
 
+// No byte of it may be one that a text comparison could be led astray by: a NUL or a control byte
+// inside a name is an attack, and such a name is left out.
+bool is_printable(std::string_view name) {
+  return std::ranges::all_of(name, [](char c) { return c > ' ' && c <= '~'; });
+}
+
+std::vector<std::string> dns_names_of(const X509& certificate) {
+  std::vector<std::string> found;
+  const GeneralNamesPointer names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type != GEN_DNS) continue;
+    const auto* const bytes = ASN1_STRING_get0_data(name->d.dNSName);
+    const auto size = static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName));
+    std::string text(reinterpret_cast<const char*>(bytes), size);
+    if (is_printable(text)) found.push_back(std::move(text));
+    if (found.size() == ClientCertificate::dns_names_max) break;
+  }
+  return found;
+}
+
 std::chrono::system_clock::time_point time_of(const ASN1_TIME* time) {
   std::tm parts{};
   if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
@@ -62,6 +87,7 @@ std::unique_ptr<const ClientCertificate> read_client_certificate(SSL& session) {
   facts->subject = name_text(X509_get_subject_name(leaf));
   facts->issuer = name_text(X509_get_issuer_name(leaf));
   facts->serial = serial_text(*leaf);
+  facts->dns_names = dns_names_of(*leaf);
   facts->not_before = time_of(X509_get0_notBefore(leaf));
   facts->not_after = time_of(X509_get0_notAfter(leaf));
   facts->leaf_pem = pem_of(leaf);

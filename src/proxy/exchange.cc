@@ -41,10 +41,12 @@ Reason admit(const Exchange& exchange) {
 
 void route(Exchange& exchange) {
   const route::Table& table = exchange.listener->settings->table;
-  const route::MatchInput input{.head = exchange.request,
-                                .client = exchange.client,
-                                .is_tls = exchange.connection->is_tls(),
-                                .sni = exchange.connection->sni()};
+  const route::MatchInput input{
+      .head = exchange.request,
+      .client = exchange.client,
+      .is_tls = exchange.connection->is_tls(),
+      .sni = exchange.connection->sni(),
+      .client_certificate = exchange.connection->stream().client_certificate()};
   const route::Rule& rule = table.match(input);
   const auto index = static_cast<std::size_t>(&rule - table.rules().data());
   exchange.rule = &exchange.listener->rules[index];

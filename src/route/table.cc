@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "route/anchor.h"
+#include "route/table/index.h"
+#include "route/unreachable.h"
+
 namespace sluice::route {
 namespace {
 
@@ -90,6 +94,7 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
     rules.push_back(std::move(rule));
   }
   std::ranges::sort(rules, {}, &Rule::priority);
+  if (good) warn_of_unreachable(listener.rules, rules, found);
 
   std::optional<Action> default_action;
   if (listener.default_action) {
@@ -103,9 +108,39 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
   return Table(std::move(filters), std::move(rules));
 }
 
+Table::Table(Filters filters, std::vector<Rule> rules)
+    : filters_(std::move(filters)), rules_(std::move(rules)) {
+  // The default rule, the last, has no conditions: it decides when nothing else does.
+  std::vector<std::vector<Anchors>> ways(rules_.size() - 1);
+  for (std::size_t i = 0; i < ways.size(); ++i) {
+    for (const auto& condition : rules_[i].conditions) {
+      for (Anchors& way : condition->anchors()) {
+        for (Anchor& anchor : way) anchor.proves &= rules_[i].conditions.size() == 1;
+        ways[i].push_back(std::move(way));
+      }
+    }
+  }
+  index_ = std::make_shared<const TableIndex>(ways);
+}
+
 const Rule& Table::match(const MatchInput& input) const {
-  // The default rule has no conditions, so one is always found.
-  return *std::ranges::find_if(rules_, [&](const Rule& rule) { return holds(rule, input); });
+  return rules_[index_->first(input, [&](std::size_t i) { return holds(rules_[i], input); })];
+}
+
+Explanation Table::explain(const MatchInput& input) const {
+  Explanation explanation;
+  for (const Rule& rule : rules_) {
+    RuleReport& report = explanation.emplace_back();
+    report.rule = rule.name;
+    report.priority = rule.priority;
+    report.decides = holds(rule, input);
+    for (const auto& condition : rule.conditions) {
+      report.conditions.push_back(
+          {condition->text(), condition->compared(input), condition->matches(input)});
+    }
+    if (report.decides) break;
+  }
+  return explanation;
 }
 
 }  // namespace sluice::route

@@ -44,6 +44,12 @@ class Cidr {
   [[nodiscard]] bool contains(const IpAddress& address) const;
   // 4 or 16 bytes in network order; false for another size.
   [[nodiscard]] bool contains(std::span<const std::uint8_t> address) const;
+  // All of `other`.
+  [[nodiscard]] bool contains(const Cidr& other) const {
+    return prefix_ <= other.prefix_ && contains(other.network_);
+  }
+  [[nodiscard]] const IpAddress& network() const { return network_; }
+  [[nodiscard]] unsigned prefix() const { return prefix_; }
   // Always with the prefix: `10.0.0.1/32`.
   [[nodiscard]] std::string text() const;
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 namespace sluice::net {
 
@@ -13,6 +14,10 @@ struct ClientCertificate {
   std::string subject;
   std::string issuer;
   std::string serial;  // hexadecimal, upper case, two digits to a byte
+  // The DNS names among its alternative names, in its order; of many the first
+  // `dns_names_max`. None that holds other bytes than a name on the wire.
+  std::vector<std::string> dns_names;
+  static constexpr std::size_t dns_names_max = 100;
   std::chrono::system_clock::time_point not_before;
   std::chrono::system_clock::time_point not_after;
   std::string leaf_pem;

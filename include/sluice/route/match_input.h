@@ -5,6 +5,7 @@
 
 #include "sluice/base/cidr.h"
 #include "sluice/http/message.h"
+#include "sluice/net/client_certificate.h"
 
 namespace sluice::route {
 
@@ -14,6 +15,7 @@ struct MatchInput {
   base::IpAddress client{};  // the peer, or the client that a trusted proxy named
   bool is_tls = false;
   std::string_view sni{};  // lower case; empty without TLS or when the client sent none
+  const net::ClientCertificate* client_certificate = nullptr;  // null: it showed none
 };
 
 }  // namespace sluice::route

@@ -2,7 +2,7 @@
 // compiled expression may hold is bounded. The only door of RE2.
 //
 // Bytes, not characters: text from the network need not be UTF-8, so `.` is one byte and a letter
-// beyond ASCII is the bytes it has in the configuration. A value; searches from any thread.
+// beyond ASCII is the bytes it has in the configuration. Values; what is const, from any thread.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,8 @@ class Regex {
 
   // Nothing when the pattern is empty, longer than `pattern_bytes_max`, not RE2's syntax, or needs
   // more memory than it may have; `error` then says which.
-  [[nodiscard]] static std::optional<Regex> compile(std::string_view pattern, std::string& error);
+  [[nodiscard]] static std::optional<Regex> compile(std::string_view pattern, std::string& error,
+                                                    bool ignore_case = false);
 
   // Anywhere in the text; `^` and `$` tie it to the ends.
   [[nodiscard]] bool is_found_in(std::string_view text) const;
@@ -50,9 +51,32 @@ class Regex {
   [[nodiscard]] Outcome replace_first(std::string_view text, const Replacement& by,
                                       std::size_t limit, std::string& out) const;
 
+  // As it was given.
+  [[nodiscard]] std::string pattern() const;
+  // The same in RE2's syntax alone, with whether case counts.
+  [[nodiscard]] const std::string& text() const;
+
  private:
   struct Compiled;
   explicit Regex(std::shared_ptr<const Compiled> compiled);
+  std::shared_ptr<const Compiled> compiled_;
+};
+
+// Many expressions, searched for in one pass over the text: its time does not depend on how many
+// they are, once the automaton knows such texts.
+class RegexSet {
+ public:
+  // Texts in RE2's syntax. Nothing when one is wrong or all need more memory than a set may have.
+  [[nodiscard]] static std::optional<RegexSet> compile(const std::vector<std::string>& texts);
+
+  // Indices into `texts` of all that are found, in no order; null when that cannot be told, for the
+  // text is very long or the memory ran out: any of them may be in it. Valid until this thread's
+  // next call, of any set. Allocates when there are some, not for none.
+  [[nodiscard]] const std::vector<int>* find_in(std::string_view text) const;
+
+ private:
+  struct Compiled;
+  explicit RegexSet(std::shared_ptr<const Compiled> compiled);
   std::shared_ptr<const Compiled> compiled_;
 };
 

@@ -1,7 +1,8 @@
 // The rules of one listener, in the order in which they are tried.
 //
 // Built on the control thread, then constant and shared by all workers. The first rule whose
-// conditions all hold decides; when none does, the default rule.
+// conditions all hold decides; when none does, the default rule. An index (src/route/table) finds
+// the rules that are worth trying, so that what a request costs does not grow with the rules.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "sluice/config/model.h"
 #include "sluice/route/action.h"
 #include "sluice/route/condition.h"
+#include "sluice/route/explanation.h"
 #include "sluice/route/filters.h"
 
 namespace sluice::route {
@@ -30,6 +32,8 @@ struct Rule {
       body_bytes;  // of the request; 0: unlimited; absent: the global limit
 };
 
+class TableIndex;  // src/route/table/index.h
+
 class Table {
  public:
   // Nothing, with all problems recorded, when any rule, filter or the default action is wrong.
@@ -42,15 +46,18 @@ class Table {
   // The rule that decides. Lives as long as the table.
   [[nodiscard]] const Rule& match(const MatchInput& input) const;
 
+  // The same, with every rule on the way to it tried and reported. Time in the number of rules.
+  [[nodiscard]] Explanation explain(const MatchInput& input) const;
+
   // By priority; the default rule, which always exists, is the last.
   [[nodiscard]] const std::vector<Rule>& rules() const { return rules_; }
 
  private:
-  Table(Filters filters, std::vector<Rule> rules)
-      : filters_(std::move(filters)), rules_(std::move(rules)) {}
+  Table(Filters filters, std::vector<Rule> rules);
 
   Filters filters_;  // of the listener
   std::vector<Rule> rules_;
+  std::shared_ptr<const TableIndex> index_;  // of all rules but the default rule
 };
 
 }  // namespace sluice::route

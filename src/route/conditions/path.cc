@@ -2,30 +2,15 @@
 // patterns with ALB's wildcards; any of them may match. The query is not part of it.
 #include <utility>
 
+#include "route/conditions/forms.h"
 #include "route/conditions/makers.h"
 #include "route/conditions/values.h"
-#include "route/glob.h"
 #include "sluice/http/uri.h"
 
 namespace sluice::route {
 namespace {
 
-constexpr std::size_t pattern_limit = 128;  // bytes, as in ALB; bounds the work of glob_matches
-
-class Path final : public Condition {
- public:
-  explicit Path(std::vector<std::string> patterns) : patterns_(std::move(patterns)) {}
-
-  bool matches(const MatchInput& input) const override {
-    for (const std::string& pattern : patterns_) {
-      if (glob_matches(pattern, input.head.path)) return true;
-    }
-    return false;
-  }
-
- private:
-  std::vector<std::string> patterns_;
-};
+constexpr std::size_t pattern_limit = 128;  // bytes, as in ALB; bounds the work of a comparison
 
 // A path that the pattern would match, were it one of normal form.
 std::string sample(std::string_view pattern) {
@@ -43,8 +28,8 @@ bool can_match(std::string_view pattern) {
   return http::normalize_path(path, storage, normal) && normal == path;
 }
 
-std::optional<std::string> read_pattern(const config::Node& item, std::string text,
-                                        config::Problems& problems) {
+std::optional<Pattern> read_pattern(const config::Node& item, const std::string& text,
+                                    config::Problems& problems) {
   if (text.empty() || text.size() > pattern_limit) {
     item.error("must have 1 to " + std::to_string(pattern_limit) + " characters", problems);
     return std::nullopt;
@@ -60,7 +45,7 @@ std::optional<std::string> read_pattern(const config::Node& item, std::string te
         problems);
     return std::nullopt;
   }
-  return text;
+  return Pattern::glob(text, Escapes::none, Case::counts);
 }
 
 }  // namespace
@@ -69,8 +54,10 @@ std::unique_ptr<Condition> make_path(const config::Node& value, config::Problems
   const auto read = [&](const config::Node& item, const std::string& text) {
     return read_pattern(item, text, problems);
   };
-  auto patterns = read_values<std::string>(value, read, problems);
-  return patterns.empty() ? nullptr : std::make_unique<Path>(std::move(patterns));
+  auto patterns = read_values<Pattern>(value, read, problems);
+  if (patterns.empty()) return nullptr;
+  return std::make_unique<TextCondition>("path", Subject{SubjectKind::path, {}},
+                                         std::move(patterns));
 }
 
 }  // namespace sluice::route

@@ -3,6 +3,7 @@
 // so /api/ matches /api, too; / matches every path. With several prefixes any of them may match.
 #include <utility>
 
+#include "route/conditions/forms.h"
 #include "route/conditions/makers.h"
 #include "route/conditions/values.h"
 #include "sluice/http/uri.h"
@@ -12,25 +13,8 @@ namespace {
 
 constexpr std::size_t prefix_limit = 1024;  // bytes
 
-class PathPrefix final : public Condition {
- public:
-  explicit PathPrefix(std::vector<std::string> prefixes) : prefixes_(std::move(prefixes)) {}
-
-  bool matches(const MatchInput& input) const override {
-    const std::string_view path = input.head.path;
-    for (const std::string& prefix : prefixes_) {
-      if (!path.starts_with(prefix)) continue;
-      if (path.size() == prefix.size() || path[prefix.size()] == '/') return true;
-    }
-    return false;
-  }
-
- private:
-  std::vector<std::string> prefixes_;  // without the slash at the end; "" for the root
-};
-
-std::optional<std::string> read_prefix(const config::Node& item, std::string text,
-                                       config::Problems& problems) {
+std::optional<Pattern> read_prefix(const config::Node& item, std::string text,
+                                   config::Problems& problems) {
   if (text.empty() || text.size() > prefix_limit || text.front() != '/') {
     item.error("must begin with '/' and have at most " + std::to_string(prefix_limit) +
                    " characters, not " + item.quoted(),
@@ -54,7 +38,7 @@ std::optional<std::string> read_prefix(const config::Node& item, std::string tex
     return std::nullopt;
   }
   if (text.back() == '/') text.pop_back();
-  return text;
+  return Pattern::segments(std::move(text));
 }
 
 }  // namespace
@@ -63,8 +47,10 @@ std::unique_ptr<Condition> make_path_prefix(const config::Node& value, config::P
   const auto read = [&](const config::Node& item, const std::string& text) {
     return read_prefix(item, text, problems);
   };
-  auto prefixes = read_values<std::string>(value, read, problems);
-  return prefixes.empty() ? nullptr : std::make_unique<PathPrefix>(std::move(prefixes));
+  auto prefixes = read_values<Pattern>(value, read, problems);
+  if (prefixes.empty()) return nullptr;
+  return std::make_unique<TextCondition>("path_prefix", Subject{SubjectKind::path, {}},
+                                         std::move(prefixes));
 }
 
 }  // namespace sluice::route

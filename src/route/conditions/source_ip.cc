@@ -3,27 +3,45 @@
 #include <algorithm>
 #include <utility>
 
+#include "route/address_digits.h"
+#include "route/anchor.h"
+#include "route/conditions/forms.h"
 #include "route/conditions/makers.h"
 #include "route/conditions/values.h"
 #include "sluice/base/cidr.h"
 
 namespace sluice::route {
-namespace {
 
-class SourceIp final : public Condition {
- public:
-  explicit SourceIp(std::vector<base::Cidr> ranges) : ranges_(std::move(ranges)) {}
+SourceIp::SourceIp(std::vector<base::Cidr> ranges)
+    : Condition(Form::source_ip), ranges_(std::move(ranges)) {}
 
-  bool matches(const MatchInput& input) const override {
-    return std::ranges::any_of(
-        ranges_, [&](const base::Cidr& range) { return range.contains(input.client); });
+bool SourceIp::matches(const MatchInput& input) const {
+  return std::ranges::any_of(ranges_,
+                             [&](const base::Cidr& range) { return range.contains(input.client); });
+}
+
+std::string SourceIp::text() const {
+  std::string out = "source_ip: ";
+  for (const base::Cidr& range : ranges_) {
+    if (&range != &ranges_.front()) out += ", ";
+    out += range.text();
   }
+  return out;
+}
 
- private:
-  std::vector<base::Cidr> ranges_;
-};
+std::string SourceIp::compared(const MatchInput& input) const { return input.client.text(); }
 
-}  // namespace
+std::vector<Anchors> SourceIp::anchors() const {
+  Anchors anchors;
+  for (const base::Cidr& range : ranges_) {
+    if (range.prefix() == 0) return {};
+    for (std::string& beginning : AddressDigits::beginnings_of(range)) {
+      anchors.push_back(
+          {{SubjectKind::client, {}}, Anchor::Kind::start, std::move(beginning), true});
+    }
+  }
+  return {anchors};
+}
 
 std::unique_ptr<Condition> make_source_ip(const config::Node& value, config::Problems& problems) {
   const auto read = [&](const config::Node& item, const std::string& text) {
@@ -34,6 +52,11 @@ std::unique_ptr<Condition> make_source_ip(const config::Node& value, config::Pro
           "or an address, not " +
               item.quoted(),
           problems);
+    }
+    // ALB refuses it, too.
+    if (range && *range == base::Cidr::parse("255.255.255.255")) {
+      item.error("can never match: no client has the address of a broadcast", problems);
+      range.reset();
     }
     return range;
   };

@@ -1,10 +1,14 @@
 // The values of a condition: one text or a list of them, any of which may match.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "route/pattern.h"
+#include "route/subject.h"
 #include "sluice/config/node.h"
 
 namespace sluice::route {
@@ -28,5 +32,30 @@ template <typename Value, typename Parse>
   if (values.size() != items.size()) values.clear();
   return values;
 }
+
+// Of names and values with wildcards, as in ALB; bounds the work of a comparison.
+inline constexpr std::size_t text_limit = 128;
+
+// False, with a problem recorded, unless it has `least` to `text_limit` bytes, none a control byte.
+[[nodiscard]] bool is_good_text(const config::Node& item, std::string_view text, std::size_t least,
+                                config::Problems& problems);
+
+// The name of a field, a cookie or a method (RFC 9110 5.6.2).
+[[nodiscard]] bool is_token(std::string_view text);
+
+// False, with problems recorded, when the mapping has others.
+[[nodiscard]] bool has_only_keys(const config::Node& node,
+                                 std::initializer_list<std::string_view> known,
+                                 config::Problems& problems);
+
+// Values with wildcards and backslash escapes, compared as the subject's kind is.
+[[nodiscard]] std::vector<Pattern> read_texts(const config::Node& node, SubjectKind kind,
+                                              config::Problems& problems);
+// Host names with wildcards.
+[[nodiscard]] std::vector<Pattern> read_host_names(const config::Node& node,
+                                                   config::Problems& problems);
+// Regular expressions; empty with RE2's message as the problem when one of them is none.
+[[nodiscard]] std::vector<Pattern> read_regexes(const config::Node& node, Case letters,
+                                                config::Problems& problems);
 
 }  // namespace sluice::route
