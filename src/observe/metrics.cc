@@ -39,6 +39,7 @@ constexpr Names<2> by_group_and_result = {"target_group", "result"};
 constexpr Names<2> by_group_and_state = {"target_group", "state"};
 constexpr Names<2> by_group_and_direction = {"target_group", "direction"};
 constexpr Names<1> by_result = {"result"};
+constexpr Names<3> by_rule_and_result = {"listener", "rule", "result"};
 constexpr Names<2> by_listener_and_group = {"listener", "target_group"};
 
 // Documented, row for row, in docs/metrics.md; a test compares the two.
@@ -76,6 +77,9 @@ constexpr std::array<Family, metric_count> families = {{
      "Active health checks, by result: success or failure.", by_group_and_result},
     {Metric::sticky_requests_total, Kind::counter, "sticky_requests_total",
      "Requests of groups with stickiness, by what came of it.", by_group_and_result},
+    {Metric::rule_sticky_requests_total, Kind::counter, "rule_sticky_requests_total",
+     "Requests of rules whose clients stay with a target group, by what came of it.",
+     by_rule_and_result},
     {Metric::tunnels_total, Kind::counter, "tunnels_total", "Connections upgraded to WebSocket.",
      by_group},
     {Metric::tunnel_ends_total, Kind::counter, "tunnel_ends_total",

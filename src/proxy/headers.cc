@@ -315,7 +315,7 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
   if (exchange.model().forwarding.via) {
     writer.trusted_field("Via", via(answer.http2, answer.minor_version));
   }
-  if (!exchange.set_cookie.empty()) writer.trusted_field("Set-Cookie", exchange.set_cookie);
+  writer.trusted_text(exchange.cookie_lines);
   if (amended != nullptr) writer.trusted_text(amended->lines);
   if (chunked && !exchange.client_side->is_http2()) {
     writer.trusted_field("Transfer-Encoding", "chunked");
@@ -428,7 +428,7 @@ void write_request_head(Exchange& exchange, bool to_http2) {
 }
 
 void write_answer_head(Exchange& exchange, bool chunked) {
-  std::size_t source_bytes = exchange.target->head_bytes();
+  std::size_t source_bytes = exchange.target->head_bytes() + exchange.cookie_lines.size();
   if (exchange.amendments != nullptr) {
     filter_answer(exchange, exchange.answer.status);
     source_bytes += exchange.amendments->answer.lines.size();
@@ -439,9 +439,10 @@ void write_answer_head(Exchange& exchange, bool chunked) {
 }
 
 void write_switching_head(Exchange& exchange) {
-  write_head(exchange, exchange.target->head_bytes(), [&exchange](http::H1Writer& writer) {
+  const std::size_t source_bytes = exchange.target->head_bytes() + exchange.cookie_lines.size();
+  write_head(exchange, source_bytes, [&exchange](http::H1Writer& writer) {
     put_bodiless_fields(exchange, writer);
-    if (!exchange.set_cookie.empty()) writer.trusted_field("Set-Cookie", exchange.set_cookie);
+    writer.trusted_text(exchange.cookie_lines);
     if (!exchange.client_side->is_http2()) writer.trusted_text(upgrade_fields);
     writer.end_head();
   });

@@ -86,6 +86,7 @@ enum class Metric : std::uint8_t {
   target_ejections_total,               // {target_group, reason} a StateReason
   health_checks_total,                  // {target_group, result} result: success | failure
   sticky_requests_total,                // {target_group, result}
+  rule_sticky_requests_total,           // {listener, rule, result} of group stickiness
   tunnels_total,                        // {target_group}
   tunnel_ends_total,                    // {target_group, reason} "-" for an orderly end
   tunnel_bytes_total,                 // {target_group, direction} direction: to_target | to_client

@@ -70,6 +70,9 @@ struct Exchange {
   [[nodiscard]] Worker& worker() const { return connection->worker(); }
   [[nodiscard]] std::string_view scheme() const { return connection->is_tls() ? "https" : "http"; }
 
+  // When the group is known: its own, with what the rule overrides.
+  [[nodiscard]] const config::Retry& retry() const { return *rule_group->retry; }
+
   [[nodiscard]] upstream::Body& request_body() const { return client_side->body(); }
 
   // --- fixed when it begins
@@ -87,6 +90,7 @@ struct Exchange {
   std::string client_text;          // empty: the peer's own text
   bool peer_is_trusted = false;
   const RuleView* rule = nullptr;
+  const RuleGroupView* rule_group = nullptr;                // of `rule`, for the group
   upstream::Group* group = nullptr;                         // in `view`
   EffectiveTimeouts timeouts{};                             // set when the group is known
   const upstream::GroupSettings* group_settings = nullptr;  // as they were when it began
@@ -134,7 +138,7 @@ struct Exchange {
 
   // --- the answer to the client
   net::Buffer head_buffer;           // the head being written, to the target, then to the client
-  std::string set_cookie;            // a Set-Cookie of ours; empty: none
+  std::string cookie_lines;          // Set-Cookie fields of ours, whole lines; empty: none
   bool informational_sent = false;   // a 1xx of the target has left
   bool answer_begun = false;         // its head, or a part, has left
   bool answer_in_one_write = false;  // head and body, with nothing left to wait for
