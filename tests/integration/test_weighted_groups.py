@@ -11,6 +11,7 @@ from support.configuration import group, listener, rule
 from support.sluice import reason_of
 from support.target import serve_body
 from support.waiting import wait_until
+from support.websocket import echo, echoes, expect_close, opened
 from test_stickiness import Visitor
 
 ONE_HOUR = "; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax"
@@ -313,3 +314,27 @@ def test_a_reload_with_wrong_weights_leaves_the_former_ones_serving(start_sluice
     assert "forward.groups[0].weight: must be a whole number from 0 to 999" in proxy.error_log()
     assert "forward.groups[0].group: no target group 'grey'" in proxy.error_log()
     assert ask(proxy, 10) == {"green": 10}
+
+
+# --- upgraded connections ------------------------------------------------------------------------
+
+def test_a_websocket_stays_while_weights_change_and_is_closed_when_its_group_leaves(start_sluice,
+                                                                                   start_target):
+    names = {name: start_target(echo) for name in ("blue", "green")}
+    groups = [group(name, each, deregistration_delay="1s", websocket={"close_window": "100ms"})
+              for name, each in names.items()]
+
+    def site(weights):
+        return shop({}, forward(weights), groups=groups)
+
+    proxy = start_sluice(site({"blue": 1, "green": 0}))
+    with opened(proxy) as client:
+        for weights in ({"blue": 0, "green": 1}, {"green": 1, "blue": 0}, {"blue": 1}):
+            proxy.reload(site(weights))
+            assert echoes(client)
+        proxy.reload(site({"green": 1}))
+        expect_close(client, 1012)
+    line = proxy.only_log_line()
+    assert (line["rule"], line["target_group"]) == ("default", "blue")
+    proxy.wait_for_metric_value("sluice_requests_total", 1, rule="default", target_group="blue",
+                                code_class="1xx")
