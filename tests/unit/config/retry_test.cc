@@ -201,7 +201,7 @@ TEST(AccessLogOfARule, is_on_unless_it_says_errors_or_off) {
   EXPECT_EQ(logged("        access_log: errors\n"), LoggedExchanges::errors);
   EXPECT_EQ(logged("        access_log: off\n"), LoggedExchanges::none);
   EXPECT_NE(joined(test::load_yaml(rule_yaml("        access_log: never\n")))
-                .find("rules[0].access_log: must be one of on, errors, off, not 'never'"),
+                .find("rules[0].access_log: must be on, errors or off, not 'never'"),
             std::string::npos)
       << joined(test::load_yaml(rule_yaml("        access_log: never\n")));
 }

@@ -54,6 +54,9 @@ class Site {
     for (const config::Problem& problem : problems.sorted()) ADD_FAILURE() << problem.text();
     std::vector<std::shared_ptr<upstream::Group>> groups;
     for (const auto& settings : snapshot_->groups) {
+      for (const target::TargetSet::Member& member : settings->targets->members) {
+        member.target->state = target::State::healthy;
+      }
       groups.push_back(
           std::make_shared<upstream::Group>(rig_.worker().loop(), rig_.worker().cells(), settings));
     }
@@ -151,6 +154,37 @@ TEST(ChooseGroup, the_view_counts_for_the_group_that_was_chosen) {
     EXPECT_NE(exchange.rule_group, &exchange.rule->undecided());
     EXPECT_EQ(&exchange.retry(), &exchange.group_settings->retry);
   }
+}
+
+TEST(ChooseGroup, what_a_rule_says_about_tries_holds_in_each_of_its_groups) {
+  support::ProxyRig rig;
+  config::Problems problems;
+  const auto snapshot = rig.build(
+      "listeners:\n"
+      "  - name: web\n"
+      "    bind: \"127.0.0.1:0\"\n"
+      "    rules:\n"
+      "      - priority: 1\n"
+      "        conditions: [ { path: / } ]\n"
+      "        action: { forward: { groups: [ { group: blue }, { group: green } ] } }\n"
+      "        retry: { attempts: 5 }\n"
+      "    default_action: { fixed_response: {} }\n"
+      "target_groups:\n"
+      "  - { name: blue, targets: [], retry: { attempts: 1, body_buffer: 1 } }\n"
+      "  - { name: green, targets: [], retry: { attempts: 2, body_buffer: 2 } }\n",
+      problems);
+  ASSERT_NE(snapshot, nullptr);
+  const View view(rig.worker().cells(), snapshot, {});
+  const RuleView& rule = view.listeners.at(0).rules.at(0);
+  ASSERT_EQ(rule.groups.size(), 3U);
+  EXPECT_EQ(rule.groups[0].retry->attempts, 5U);
+  EXPECT_EQ(rule.groups[0].retry->body_buffer, 1U);
+  EXPECT_EQ(rule.groups[1].retry->attempts, 5U);
+  EXPECT_EQ(rule.groups[1].retry->body_buffer, 2U);
+  EXPECT_EQ(rule.groups[2].retry, nullptr);
+  const RuleView& fallback = view.listeners[0].rules.at(1);
+  EXPECT_EQ(fallback.groups.size(), 1U);
+  EXPECT_EQ(&fallback.undecided(), &fallback.groups[0]);
 }
 
 TEST(ChooseGroup, without_fallback_a_group_without_targets_keeps_its_share) {

@@ -62,7 +62,7 @@ TEST(FixedResponseAction, a_content_type_cannot_end_the_field_line) {
   }
 }
 
-class BodyFiles : public testing::Test {
+class BodyFiles : public ::testing::Test {
  protected:
   BodyFiles() {
     std::string name = (std::filesystem::temp_directory_path() / "sluice-body-XXXXXX").string();
