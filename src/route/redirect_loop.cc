@@ -84,8 +84,9 @@ Answer holds_again(const config::Rule* source, const Rule& rule, const Redirect&
   for (std::size_t i = 0; i < rule.conditions.size(); ++i) {
     const std::string kind = kind_of(source->conditions[i]);
     if (kind.starts_with("query") && redirect.query) return Answer::no;  // it takes that away
-    const bool is_the_same = kind == "source_ip" || (is_about_path(kind) && !place.path) ||
-                             (is_about_host(kind) && !place.host);
+    const bool is_the_same =
+        kind == "source_ip" || kind == "client_certificate" || (kind == "sni" && !place.host) ||
+        (is_about_path(kind) && !place.path) || (is_about_host(kind) && !place.host);
     if (is_the_same) continue;
     answer = std::min(answer, answer_of(source->conditions[i], *rule.conditions[i], place));
   }
