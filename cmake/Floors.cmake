@@ -48,7 +48,8 @@ sluice_floor(observe ABOVE config PRECOMPILED standard
 sluice_floor(net ABOVE observe PRECOMPILED asio
              LIBRARIES sluice_asio OpenSSL::SSL OpenSSL::Crypto)
 sluice_floor(http ABOVE observe PRECOMPILED standard
-             LIBRARIES Boost::url PkgConfig::nghttp2)
+             LIBRARIES Boost::url PkgConfig::nghttp2 PkgConfig::zlib PkgConfig::brotli
+                       PkgConfig::zstd)
 sluice_floor(target ABOVE net http PRECOMPILED standard)
 sluice_floor(route ABOVE target PRECOMPILED standard LIBRARIES PkgConfig::re2)
 sluice_floor(balance ABOVE target PRECOMPILED standard)

@@ -19,7 +19,8 @@ find_package(GTest)
 if(unit_tests AND GTest_FOUND)
   include(GoogleTest)
   add_executable(sluice_unit_tests ${unit_tests} ${test_support})
-  target_link_libraries(sluice_unit_tests PRIVATE sluice_floors GTest::gtest_main)
+  target_link_libraries(sluice_unit_tests PRIVATE sluice_floors GTest::gtest_main
+                                                  PkgConfig::brotli_decoder)
   target_include_directories(sluice_unit_tests PRIVATE "${PROJECT_SOURCE_DIR}/tests")
   target_compile_definitions(sluice_unit_tests
                              PRIVATE SLUICE_SOURCE_ROOT="${PROJECT_SOURCE_DIR}")

@@ -20,9 +20,12 @@ void read_client_certificates(const Node& node, ClientCertificates& settings, Pr
   Section section(node, problems);
   section.choice("mode", {"off", "passthrough", "verify"}, settings.mode);
   const bool is_mode_known = section.is_sound();
-  section.text("trust_store", settings.trust_store);
+  section.text("trust_store", settings.trust_store, settings.trust_store_position);
   for (const Node& item : section.list("crls")) {
-    if (auto file = one_line(item, problems)) settings.crls.push_back(std::move(*file));
+    auto file = one_line(item, problems);
+    if (!file) continue;
+    settings.crls.push_back(std::move(*file));
+    settings.crl_positions.push_back(item.position());
   }
   section.number("depth", {0, deepest}, settings.depth);
   section.flag("ignore_expired", settings.ignore_expired);

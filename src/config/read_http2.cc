@@ -18,6 +18,7 @@ void read_abuse(const Node& node, Http2Abuse& abuse, Problems& problems) {
   section.number("priority_updates", count_or_off, abuse.priority_updates);
   section.number("empty_data", count_or_off, abuse.empty_data);
   section.number("window_updates", count_or_off, abuse.window_updates);
+  section.number("refused_heads", count_or_off, abuse.refused_heads);
 }
 
 }  // namespace

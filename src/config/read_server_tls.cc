@@ -1,4 +1,7 @@
+#include <array>
 #include <chrono>
+#include <string>
+#include <string_view>
 
 #include "config/readers.h"
 #include "config/tls_policies.h"
@@ -12,11 +15,13 @@ CertificateFiles read_certificate(const Node& node, Problems& problems) {
   Section section(node, problems);
   if (const auto cert = section.require("cert", "the name of a PEM file")) {
     files.certificate = one_line(*cert, problems).value_or("");
+    files.certificate_position = cert->position();
   }
   if (const auto key = section.require("key", "the name of a PEM file")) {
     files.key = one_line(*key, problems).value_or("");
+    files.key_position = key->position();
   }
-  section.text("ocsp", files.ocsp);
+  section.text("ocsp", files.ocsp, files.ocsp_position);
   return files;
 }
 
@@ -37,15 +42,43 @@ void read_policy(Section& section, ServerTls& tls, Problems& problems) {
   tls.max_version = policy->max_version;
   tls.ciphers = policy->ciphers;
   tls.ciphersuites = policy_ciphersuites;
+  tls.ciphers_position = tls.ciphersuites_position = node->position();
+}
+
+constexpr std::array<std::string_view, 4> version_names = {"1.0", "1.1", "1.2", "1.3"};
+
+std::string_view name_of(TlsVersion version) {
+  return version_names[static_cast<std::size_t>(version)];
+}
+
+// Of the two keys, where the one comes from that is not in the file.
+std::string origin(const ServerTls& tls) {
+  return tls.policy.empty() ? " by default" : " by policy: " + tls.policy;
 }
 
 void read_versions(const Node& node, Section& section, ServerTls& tls, Problems& problems) {
   section.choice("min_version", {"1.0", "1.1", "1.2", "1.3"}, tls.min_version);
   section.choice("max_version", {"1.0", "1.1", "1.2", "1.3"}, tls.max_version);
   if (tls.min_version <= tls.max_version || !section.is_sound()) return;
-  node.get("min_version")
-      .value_or(node.get("max_version").value_or(node))
-      .error("min_version must not be above max_version", problems);
+  const auto least = node.get("min_version");
+  const auto most = node.get("max_version");
+  std::string allowed;
+  for (const std::string_view name : version_names) {
+    const bool is_allowed =
+        least ? name <= name_of(tls.max_version) : name >= name_of(tls.min_version);
+    if (is_allowed) allowed.append(allowed.empty() ? "" : ", ").append(name);
+  }
+  if (least) {
+    least->error(std::string(name_of(tls.min_version)) + " is above max_version, which is " +
+                     std::string(name_of(tls.max_version)) + (most ? "" : origin(tls)) +
+                     "; allowed here: " + allowed + (most ? "" : ", or set max_version, too"),
+                 problems);
+  } else if (most) {
+    most->error(std::string(name_of(tls.max_version)) + " is below min_version, which is " +
+                    std::string(name_of(tls.min_version)) + origin(tls) +
+                    "; allowed here: " + allowed + ", or set min_version, too",
+                problems);
+  }
 }
 
 void read_ticket_keys(Section& section, ServerTls& tls, Problems& problems) {
@@ -72,9 +105,9 @@ ServerTls read_server_tls(const Node& node, Problems& problems) {
   }
   read_policy(section, tls, problems);
   read_versions(node, section, tls, problems);
-  section.text("ciphers", tls.ciphers);
-  section.text("ciphersuites", tls.ciphersuites);
-  section.text("groups", tls.groups);
+  section.text("ciphers", tls.ciphers, tls.ciphers_position);
+  section.text("ciphersuites", tls.ciphersuites, tls.ciphersuites_position);
+  section.text("groups", tls.groups, tls.groups_position);
   if (const auto clients = section.section("client_certificates")) {
     read_client_certificates(*clients, tls.client_certificates, problems);
   }

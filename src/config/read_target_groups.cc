@@ -51,6 +51,8 @@ void read_client_certificate(Section& section, ClientTls& tls, Problems& problem
   files.position = cert->position();
   files.certificate = one_line(*cert, problems).value_or("");
   files.key = one_line(*key, problems).value_or("");
+  files.certificate_position = cert->position();
+  files.key_position = key->position();
   if (!files.certificate.empty() && !files.key.empty()) tls.certificate = std::move(files);
 }
 
@@ -66,12 +68,12 @@ void read_tls(const Node& node, TargetGroup& group, Problems& problems) {
   if (!group.https) node.error("only with protocol: https", problems);
   Section section(node, problems);
   section.flag("verify", group.tls.verify);
-  section.text("ca", group.tls.ca);
-  section.text("server_name", group.tls.server_name);
+  section.text("ca", group.tls.ca, group.tls.ca_position);
+  section.text("server_name", group.tls.server_name, group.tls.server_name_position);
   read_client_certificate(section, group.tls, problems);
   section.flag("session_reuse", group.tls.session_reuse);
   read_min_version(section, group.tls, problems);
-  section.text("ciphers", group.tls.ciphers);
+  section.text("ciphers", group.tls.ciphers, group.tls.ciphers_position);
   section.duration_or_zero("watch_interval", {Milliseconds(100), std::chrono::hours(24)},
                            group.tls.watch_interval);
 }

@@ -54,6 +54,11 @@ void Section::text(std::string_view key, std::string& field) {
   if (!value) sound_ = false;
 }
 
+void Section::text(std::string_view key, std::string& field, Position& position) {
+  text(key, field);
+  if (const auto node = get(key)) position = node->position();
+}
+
 void Section::flag(std::string_view key, bool& field) {
   const auto node = get(key);
   if (!node) return;

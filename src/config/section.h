@@ -46,6 +46,8 @@ class Section {
 
   // One line of text, not empty: file names, lists for OpenSSL.
   void text(std::string_view key, std::string& field);
+  // `position` becomes that of the value, if there is one.
+  void text(std::string_view key, std::string& field, Position& position);
   void flag(std::string_view key, bool& field);
   void size(std::string_view key, Range<std::uint64_t> range, std::uint64_t& field);
   // A value in the range, or 0 below it, for "off".

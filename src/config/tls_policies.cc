@@ -8,29 +8,33 @@ namespace {
 
 constexpr std::string_view prefix = "ELBSecurityPolicy-";
 
-// In ALB's order, which is the server's preference.
+// In ALB's order, which is the server's preference: the suites with SHA-1 stand between those that
+// the other policies have.
 // clang-format off
-#define ECDHE_GCM "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" \
-                  "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
-#define ECDHE_ALL "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" \
-                  "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:" \
-                  "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
-                  "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384"
-#define ECDHE_SHA "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:" \
-                  "ECDHE-RSA-AES256-SHA:ECDHE-ECDSA-AES256-SHA"
-#define RSA_SHA2  "AES128-GCM-SHA256:AES128-SHA256:AES256-GCM-SHA384:AES256-SHA256"
-#define RSA_SHA   "AES128-SHA:AES256-SHA"
+#define ECDHE_128      "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" \
+                       "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256"
+#define ECDHE_128_SHA1 "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA"
+#define ECDHE_256      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
+                       "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384"
+#define ECDHE_256_SHA1 "ECDHE-RSA-AES256-SHA:ECDHE-ECDSA-AES256-SHA"
 // clang-format on
-constexpr std::string_view restricted = ECDHE_GCM;
-constexpr std::string_view forward_secret = ECDHE_ALL;
-constexpr std::string_view forward_secret_and_sha1 = ECDHE_ALL ":" ECDHE_SHA;
-constexpr std::string_view with_rsa = ECDHE_ALL ":" RSA_SHA2;
-constexpr std::string_view everything = ECDHE_ALL ":" ECDHE_SHA ":" RSA_SHA2 ":" RSA_SHA;
-#undef ECDHE_GCM
-#undef ECDHE_ALL
-#undef ECDHE_SHA
-#undef RSA_SHA2
-#undef RSA_SHA
+constexpr std::string_view restricted =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+constexpr std::string_view forward_secret = ECDHE_128 ":" ECDHE_256;
+constexpr std::string_view forward_secret_and_sha1 =
+    ECDHE_128 ":" ECDHE_128_SHA1 ":" ECDHE_256 ":" ECDHE_256_SHA1;
+constexpr std::string_view with_rsa = ECDHE_128 ":" ECDHE_256
+                                                ":AES128-GCM-SHA256:AES128-SHA256"
+                                                ":AES256-GCM-SHA384:AES256-SHA256";
+constexpr std::string_view everything =
+    ECDHE_128 ":" ECDHE_128_SHA1 ":" ECDHE_256 ":" ECDHE_256_SHA1
+              ":AES128-GCM-SHA256:AES128-SHA256:AES128-SHA"
+              ":AES256-GCM-SHA384:AES256-SHA256:AES256-SHA";
+#undef ECDHE_128
+#undef ECDHE_128_SHA1
+#undef ECDHE_256
+#undef ECDHE_256_SHA1
 
 constexpr TlsVersion v1_0 = TlsVersion::tls1_0;
 constexpr TlsVersion v1_1 = TlsVersion::tls1_1;
@@ -49,6 +53,7 @@ constexpr std::array policies = {
     TlsPolicy{"TLS-1-2-Ext-2018-06", v1_2, v1_2, everything},
     TlsPolicy{"TLS-1-1-2017-01", v1_1, v1_2, everything},
     TlsPolicy{"2016-08", v1_0, v1_2, everything},
+    TlsPolicy{"2015-05", v1_0, v1_2, everything},
     TlsPolicy{"FS-1-2-Res-2020-10", v1_2, v1_2, restricted},
     TlsPolicy{"FS-1-2-Res-2019-08", v1_2, v1_2, forward_secret},
     TlsPolicy{"FS-1-2-2019-08", v1_2, v1_2, forward_secret_and_sha1},
@@ -76,6 +81,10 @@ const TlsPolicy* find_tls_policy(std::string_view name, std::string& error) {
   } else if (name.find("-PQ-") != name.npos) {
     error = "a post-quantum policy needs groups (X25519MLKEM768) that OpenSSL 3.0 does not have" +
             allowed();
+  } else if (name == "TLS-1-0-2015-04") {
+    error =
+        "it differs from 2016-08 by DES-CBC3-SHA, a weak cipher that OpenSSL 3.0 does not have" +
+        allowed();
   } else {
     error = "is no security policy";
     const auto near = nearest(name, tls_policy_names());

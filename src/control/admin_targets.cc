@@ -23,6 +23,15 @@ std::string_view text_of(config::StickinessType type) {
   return "none";
 }
 
+std::string_view text_of(config::ProtocolVersion version) {
+  switch (version) {
+    case config::ProtocolVersion::http1: return "http1";
+    case config::ProtocolVersion::http2: return "http2";
+    case config::ProtocolVersion::grpc: return "grpc";
+  }
+  return "http1";
+}
+
 // A time in milliseconds, to the microsecond.
 double milliseconds_of(std::chrono::nanoseconds time) {
   const auto microseconds = std::chrono::round<std::chrono::microseconds>(time);
@@ -42,10 +51,15 @@ json::object json_of(const GroupStatus& group) {
   for (std::size_t i = 0; i < target_states; ++i) {
     by_state[target::text(static_cast<State>(i))] = group.by_state[i];
   }
-  return {{"name", group.name},           {"protocol", group.is_https ? "https" : "http"},
-          {"algorithm", group.algorithm}, {"stickiness", text_of(group.stickiness)},
-          {"in_use", group.in_use},       {"targets", std::move(by_state)},
-          {"ejected", group.ejected},     {"fails_open", group.fails_open}};
+  return {{"name", group.name},
+          {"protocol", group.is_https ? "https" : "http"},
+          {"protocol_version", text_of(group.protocol_version)},
+          {"algorithm", group.algorithm},
+          {"stickiness", text_of(group.stickiness)},
+          {"in_use", group.in_use},
+          {"targets", std::move(by_state)},
+          {"ejected", group.ejected},
+          {"fails_open", group.fails_open}};
 }
 
 json::value ejection_of(const TargetStatus& target) {

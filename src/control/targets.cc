@@ -371,6 +371,10 @@ GroupStatus Targets::status_of(const Group& group) const {
   const upstream::GroupSettings& settings = *group.settings;
   GroupStatus status{.name = settings.name,
                      .is_https = settings.tls != nullptr,
+                     .protocol_version = settings.is_grpc ? config::ProtocolVersion::grpc
+                                         : settings.http2.is_enabled
+                                             ? config::ProtocolVersion::http2
+                                             : config::ProtocolVersion::http1,
                      .algorithm = settings.algorithm,
                      .stickiness = settings.stickiness.type,
                      .by_state = counts_of(group),

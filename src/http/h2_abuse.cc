@@ -13,6 +13,7 @@ void H2Abuse::tick(base::SteadyTime now, std::uint64_t content_sent) {
   priority_updates_ = 0;
   empty_data_ = 0;
   window_updates_ = 0;
+  refused_heads_ = 0;
 }
 
 observe::Reason H2Abuse::window_update(std::uint64_t content_sent) {

@@ -41,6 +41,10 @@ class H2Abuse {
   }
   // A peer that takes much gives many of them, rightly: `content_sent` buys more.
   [[nodiscard]] observe::Reason window_update(std::uint64_t content_sent);
+  // A block beyond the limits costs its sender a fraction of what decoding it costs us (T15).
+  [[nodiscard]] observe::Reason refused_head() {
+    return count(refused_heads_, limits_.refused_heads, observe::Reason::h2_too_many_refused_heads);
+  }
   // Not by time, but of one field block, which begins with `begin_block`.
   void begin_block() { continuations_ = 0; }
   [[nodiscard]] observe::Reason continuation() {
@@ -63,6 +67,7 @@ class H2Abuse {
   std::uint32_t priority_updates_ = 0;
   std::uint32_t empty_data_ = 0;
   std::uint64_t window_updates_ = 0;
+  std::uint32_t refused_heads_ = 0;
   std::uint32_t continuations_ = 0;
 };
 

@@ -80,6 +80,7 @@ struct H2Session::Impl {
   void on_settings(const nghttp2_frame& frame);
   void check_identifier(std::uint8_t type, std::int32_t id);
   void look_at_frames(base::Bytes bytes);
+  void look_at_frame(std::uint8_t type, std::uint32_t size, std::int32_t id);
   void remember_reset(std::int32_t id);
   void grow_window(H2Stream& stream);
 
@@ -125,6 +126,7 @@ struct H2Session::Impl {
   std::size_t block_bytes_ = 0;
   std::size_t block_fields_ = 0;
   std::size_t block_crumbs_ = 0;
+  bool is_block_unwanted_ = false;  // of a stream that we refuse: decoded and counted only
 
   // Server: which streams there have been. The peer may still send on one that we reset, and on
   // one behind our GOAWAY; on any other that has ended it may not.
@@ -137,6 +139,7 @@ struct H2Session::Impl {
   std::array<unsigned char, frame_head_bytes> frame_head_{};  // the one that is coming in
   std::size_t frame_head_size_ = 0;
   std::size_t before_frame_head_ = NGHTTP2_CLIENT_MAGIC_LEN;  // bytes of no interest
+  std::uint64_t block_wire_bytes_ = 0;                        // of the field block, encoded
 
   std::uint8_t last_frame_type_ = 0;
   std::size_t frame_content_ = 0;  // of the DATA frame that is coming in

@@ -11,6 +11,9 @@ using observe::Reason;
 
 namespace {
 
+// Decoding goes on behind the limit, for HPACK has a state, but not for ever (T15).
+constexpr std::size_t block_patience = 4;
+
 H2Session::Impl& impl(void* self) { return *static_cast<H2Session::Impl*>(self); }
 
 std::string_view text(const std::uint8_t* data, std::size_t size) {
@@ -33,7 +36,9 @@ int H2Session::Impl::begin_frame(nghttp2_session* /*session*/, const nghttp2_fra
     case NGHTTP2_DATA: me.frame_content_ = 0; break;
     case NGHTTP2_HEADERS:
     case NGHTTP2_PUSH_PROMISE: me.begin_block(); break;
-    case NGHTTP2_CONTINUATION: me.fail_unless_none(me.abuse_.continuation()); break;
+    case NGHTTP2_CONTINUATION:
+      if (me.role_ == Role::client) me.fail_unless_none(me.abuse_.continuation());
+      break;
     case NGHTTP2_RST_STREAM: me.fail_unless_none(me.abuse_.reset()); break;
     case NGHTTP2_SETTINGS: me.fail_unless_none(me.abuse_.settings()); break;
     case NGHTTP2_PING: me.fail_unless_none(me.abuse_.ping()); break;
@@ -88,10 +93,27 @@ void H2Session::Impl::look_at_frames(base::Bytes bytes) {
     };
     before_frame_head_ = number(0, 3);
     constexpr std::uint32_t identifier = 0x7fff'ffff;
-    if (frame_head_[3] == NGHTTP2_DATA) {
-      check_identifier(NGHTTP2_DATA, static_cast<std::int32_t>(number(5, 4) & identifier));
-    }
+    look_at_frame(frame_head_[3], number(0, 3),
+                  static_cast<std::int32_t>(number(5, 4) & identifier));
   }
+}
+
+// Of field blocks that it ignores nghttp2 tells nothing: they cost as much as others.
+void H2Session::Impl::look_at_frame(std::uint8_t type, std::uint32_t size, std::int32_t id) {
+  switch (type) {
+    case NGHTTP2_DATA: return check_identifier(NGHTTP2_DATA, id);
+    case NGHTTP2_HEADERS:
+      abuse_.begin_block();
+      block_wire_bytes_ = size;
+      break;
+    case NGHTTP2_CONTINUATION:
+      fail_unless_none(abuse_.continuation());
+      block_wire_bytes_ += size;
+      break;
+    default: return;
+  }
+  if (block_wire_bytes_ / block_patience <= settings_.headers_bytes) return;
+  fail(Reason::headers_too_large, NGHTTP2_ENHANCE_YOUR_CALM, "field block of enormous size");
 }
 
 void H2Session::Impl::remember_reset(std::int32_t id) {
@@ -104,8 +126,9 @@ void H2Session::Impl::remember_reset(std::int32_t id) {
 }
 
 void H2Session::Impl::begin_block() {
-  abuse_.begin_block();
+  if (role_ == Role::client) abuse_.begin_block();
   fields_.clear();
+  is_block_unwanted_ = false;
   defect_ = Reason::none;
   block_bytes_ = 0;
   block_fields_ = 0;
@@ -127,8 +150,8 @@ int H2Session::Impl::begin_headers(nghttp2_session* session, const nghttp2_frame
   // `this` marks a stream that we gave up ourselves: its reset is no fault of the peer.
   nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, self);
   me.submit_reset(frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
-  if (me.stopped_) return me.verdict();
-  return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // the block is only decoded
+  me.is_block_unwanted_ = true;
+  return me.verdict();
 }
 
 int H2Session::Impl::header(nghttp2_session* /*session*/, const nghttp2_frame* /*frame*/,
@@ -151,7 +174,6 @@ int H2Session::Impl::invalid_header(nghttp2_session* /*session*/, const nghttp2_
 
 void H2Session::Impl::count_field(std::string_view name, std::string_view value) {
   constexpr std::size_t bytes_of_a_field = 32;  // RFC 9113 6.5.2
-  constexpr std::size_t patience = 4;  // decoding goes on behind the limit, but not for ever (T15)
   const std::size_t size = name.size() + value.size();
   block_bytes_ += size + bytes_of_a_field;
   if (name == "cookie") {
@@ -159,7 +181,7 @@ void H2Session::Impl::count_field(std::string_view name, std::string_view value)
   } else if (!name.starts_with(':')) {
     ++block_fields_;
   }
-  if (block_bytes_ / patience > settings_.headers_bytes) {
+  if (block_bytes_ / block_patience > settings_.headers_bytes) {
     fail(Reason::headers_too_large, NGHTTP2_ENHANCE_YOUR_CALM, "field block of enormous size");
     return;
   }
@@ -173,8 +195,10 @@ void H2Session::Impl::count_field(std::string_view name, std::string_view value)
   } else if (block_crumbs_ > settings_.cookie_crumbs) {
     defect_ = Reason::too_many_cookie_crumbs;
   } else {
-    fields_.append(name, value);
+    if (!is_block_unwanted_) fields_.append(name, value);
+    return;
   }
+  fail_unless_none(abuse_.refused_head());
 }
 
 void H2Session::Impl::on_headers(const nghttp2_frame& frame) {
@@ -297,10 +321,10 @@ void H2Session::Impl::grow_window(H2Stream& stream) {
       nghttp2_session_get_stream_effective_local_window_size(session_, stream.id_);
   if (window <= 0 || stream.consumed_since_growth_ < static_cast<std::uint32_t>(window)) return;
   stream.consumed_since_growth_ = 0;
-  if (static_cast<std::uint32_t>(window) >= settings_.max_window_bytes) return;
-  const std::uint64_t wider = std::min<std::uint64_t>(
-      {std::uint64_t{2} * static_cast<std::uint32_t>(window), settings_.max_window_bytes,
-       std::numeric_limits<std::int32_t>::max()});
+  if (static_cast<std::uint32_t>(window) >= stream.window_limit_) return;
+  const std::uint64_t wider =
+      std::min<std::uint64_t>({std::uint64_t{2} * static_cast<std::uint32_t>(window),
+                               stream.window_limit_, std::numeric_limits<std::int32_t>::max()});
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, stream.id_,
                                         static_cast<std::int32_t>(wider));
 }

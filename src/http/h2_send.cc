@@ -139,6 +139,7 @@ int H2Session::Impl::send_data(nghttp2_session* /*session*/, nghttp2_frame* fram
   me.out_ = me.out_.subspan(frame_header_bytes);
   me.out_has_bytes_ = true;
   me.content_sent_ += size;
+  stream->content_sent_ += size;
   const bool had_pieces = stream->piece_count_ > 0 || stream->last_pieces_;  // an end is one
   while (size > 0 && stream->first_piece_ < stream->piece_count_) {
     base::Bytes& piece = stream->pieces_[stream->first_piece_];

@@ -104,8 +104,7 @@ void H2Session::Impl::set_options(nghttp2_option* option) const {
   // Our own limit on resets is the one with a reason.
   constexpr std::uint64_t never = std::uint64_t{1} << 40;
   nghttp2_option_set_stream_reset_rate_limit(option, never, never);
-  // nghttp2 counts a frame up to ten times when it comes byte by byte. This limit is for blocks
-  // that it ignores; ours, exact, for all others.
+  // nghttp2 counts a frame up to ten times when it comes byte by byte: ours is exact.
   constexpr std::size_t counted_for_a_frame = 10;
   nghttp2_option_set_max_continuations(
       option, settings_.continuations == 0
@@ -199,6 +198,8 @@ void H2Session::Impl::attach(H2Stream& stream, std::int32_t id) {
   stream.trailers_.reset();
   stream.held_bytes_ = 0;
   stream.consumed_since_growth_ = 0;
+  stream.window_limit_ = settings_.max_window_bytes;
+  stream.content_sent_ = 0;
   stream.has_head_ = false;
   stream.has_ended_ = false;
   stream.is_reset_by_us_ = false;
@@ -351,5 +352,6 @@ void H2Session::ping() {
 
 std::uint64_t H2Session::content_received() const { return impl_->content_received_; }
 std::uint64_t H2Session::content_sent() const { return impl_->content_sent_; }
+std::uint64_t H2Session::content_sent(const H2Stream& stream) const { return stream.content_sent_; }
 
 }  // namespace sluice::http

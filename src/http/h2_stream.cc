@@ -71,6 +71,12 @@ void H2Session::reset(H2Stream& stream, H2Error error) {
   me.submit_reset(stream.id_, static_cast<std::uint32_t>(error));
 }
 
+bool H2Session::is_window_shut(const H2Stream& stream) const {
+  const Impl& me = *impl_;
+  return !me.stopped_ && stream.session_ == this &&
+         nghttp2_session_get_stream_remote_window_size(me.session_, stream.id_) <= 0;
+}
+
 void H2Session::consumed(H2Stream& stream, std::size_t bytes) {
   Impl& me = *impl_;
   if (me.stopped_ || stream.session_ != this) return;
@@ -82,6 +88,10 @@ void H2Session::consumed(H2Stream& stream, std::size_t bytes) {
   nghttp2_session_consume_stream(me.session_, stream.id_, bytes);
   stream.consumed_since_growth_ += static_cast<std::uint32_t>(bytes);
   if (stream.held_bytes_ == 0) me.grow_window(stream);
+}
+
+void H2Session::bound_window(H2Stream& stream, std::uint32_t bytes) {
+  stream.window_limit_ = std::min(bytes, impl_->settings_.max_window_bytes);
 }
 
 bool H2Session::open(H2Stream& stream, std::span<const Line> lines, bool ends) {

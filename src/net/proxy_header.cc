@@ -248,6 +248,11 @@ std::string_view read_tlv(const Tlv& tlv, std::string_view whole, ProxyHeader& h
       if (!is_checksum_right(whole, tlv.value)) return "the checksum is wrong";
       break;
     case tlv_tls: return read_tls(tlv.value, header.tls);
+    case tlv_aws:  // one for each thing it says
+      if (tlv.value.empty() || byte_at(tlv.value, 0) != aws_vpc_endpoint_id) break;
+      if (!header.vpc_endpoint.empty()) return "a TLV comes twice";
+      header.vpc_endpoint = tlv.value.substr(1);
+      break;
     default: break;
   }
   return {};

@@ -31,6 +31,8 @@ enum Transport : std::uint8_t {
   transport_datagram
 };
 
+inline constexpr std::uint8_t aws_vpc_endpoint_id = 0x01;  // within tlv_aws
+
 enum TlvType : std::uint8_t {
   tlv_alpn = 0x01,
   tlv_authority = 0x02,
@@ -42,6 +44,7 @@ enum TlvType : std::uint8_t {
   tlv_tls_cipher = 0x23,
   tlv_tls_signature_algorithm = 0x24,
   tlv_tls_key_algorithm = 0x25,
+  tlv_aws = 0xea,  // of a Network Load Balancer; its first byte says what follows
 };
 
 }  // namespace sluice::net::wire

@@ -114,6 +114,9 @@ std::string write_v2(const ProxyHeader& header) {
     put_tlv_if_any(body, tlv_authority, header.authority);
     put_tlv_if_any(body, tlv_unique_id, header.unique_id);
     if (header.tls) put_tls(body, *header.tls);
+    if (!header.vpc_endpoint.empty()) {
+      put_tlv(body, tlv_aws, static_cast<char>(aws_vpc_endpoint_id) + header.vpc_endpoint);
+    }
   }
   std::string out(v2_signature);
   out += static_cast<char>(0x20 | (header.is_local ? command_local : command_proxy));

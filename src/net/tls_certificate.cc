@@ -8,6 +8,7 @@
 #include "net/tls_file.h"
 #include "net/tls_names.h"
 #include "net/tls_ocsp.h"
+#include "net/tls_settings.h"
 #include "sluice/base/text.h"
 
 namespace sluice::net {
@@ -18,11 +19,13 @@ using TimePoint = std::chrono::system_clock::time_point;
 // Reports what is wrong with one pair of files.
 class Reporter {
  public:
-  Reporter(const config::Position& position, config::Problems& problems, CertificateUse use)
-      : position_(position), problems_(problems), use_(use) {}
+  Reporter(const config::CertificateFiles& files, config::Problems& problems, CertificateUse use)
+      : files_(files), problems_(problems), use_(use) {}
 
-  void error(std::string what) { problems_.error(position_, path(), std::move(what)); }
-  void warning(std::string what) { problems_.warning(position_, path(), std::move(what)); }
+  // The file at fault is the certificate's, unless `about_key` was called.
+  void error(std::string what) { problems_.error(position(), path(), std::move(what)); }
+  void warning(std::string what) { problems_.warning(position(), path(), std::move(what)); }
+  void about_key(bool is_key) { is_key_ = is_key; }
   // Who is shown the certificate.
   [[nodiscard]] std::string peers() const { return is_for_clients() ? "clients" : "targets"; }
   [[nodiscard]] std::string owner() const { return is_for_clients() ? "server" : "client"; }
@@ -30,11 +33,17 @@ class Reporter {
  private:
   [[nodiscard]] bool is_for_clients() const { return use_ == CertificateUse::towards_clients; }
   [[nodiscard]] const char* path() const {
-    return is_for_clients() ? "tls.certificates" : "tls.client_cert";
+    if (is_key_) return is_for_clients() ? "tls.certificates.key" : "tls.client_key";
+    return is_for_clients() ? "tls.certificates.cert" : "tls.client_cert";
   }
-  const config::Position& position_;
+  [[nodiscard]] const config::Position& position() const {
+    return position_or(is_key_ ? files_.key_position : files_.certificate_position,
+                       files_.position);
+  }
+  const config::CertificateFiles& files_;
   config::Problems& problems_;
   CertificateUse use_;
+  bool is_key_ = false;
 };
 
 std::string quoted(const std::string& path) { return "'" + path + "'"; }
@@ -232,9 +241,11 @@ std::optional<Certificate> load_certificate(const config::CertificateFiles& file
                                             CertificateUse use) {
   Certificate certificate;
   certificate.files = files;
-  Reporter report(files.position, problems, use);
+  Reporter report(files, problems, use);
   const bool has_chain = load_chain(certificate, fingerprint, report);
+  report.about_key(true);
   const bool has_key = load_key(certificate, fingerprint, report);  // both, to report both at once
+  report.about_key(false);
   if (has_chain) {
     if (use == CertificateUse::towards_clients) find_names(certificate, report);
     warn_about_chain(certificate, report);
@@ -242,6 +253,7 @@ std::optional<Certificate> load_certificate(const config::CertificateFiles& file
         time_of(X509_get0_notAfter(certificate.leaf.get())).value_or(TimePoint{});
   }
   const bool has_ocsp = !has_chain || files.ocsp.empty() || load_ocsp(certificate, problems);
+  report.about_key(true);
   if (!has_chain || !has_key || !check_key(certificate, report) || !has_ocsp) return std::nullopt;
   return certificate;
 }

@@ -54,7 +54,8 @@ class Loader {
     const bool has_trust = !settings_.verify || load_trust(context);
     const bool has_certificate = !settings_.certificate || load_own_certificate(context);
     const bool has_ciphers =
-        use_cipher_list(context, settings_.ciphers, settings_.position, problems_);
+        use_cipher_list(context, settings_.ciphers,
+                        position_or(settings_.ciphers_position, settings_.position), problems_);
     return is_name_good && has_trust && has_certificate && has_ciphers;
   }
 
@@ -62,7 +63,8 @@ class Loader {
   bool check_server_name() {
     const std::string& name = settings_.server_name;
     if (name.empty() || is_host_name(name) || base::IpAddress::parse(name)) return true;
-    return error("server_name", "'" + name + "' is neither a host name nor an IP address");
+    return error("server_name", settings_.server_name_position,
+                 "'" + name + "' is neither a host name nor an IP address");
   }
 
   bool load_trust(SSL_CTX& context) {
@@ -71,7 +73,7 @@ class Loader {
     // The directory is read certificate by certificate when a target presents one, the file at
     // once. SSL_CERT_FILE and SSL_CERT_DIR in the environment name others.
     if (SSL_CTX_set_default_verify_paths(&context) == 1) return true;
-    return error("ca",
+    return error("ca", settings_.position,
                  "the system's certificate authorities cannot be loaded: " + tls_error_text());
   }
 
@@ -80,18 +82,22 @@ class Loader {
     file.read(settings_.ca);
     fingerprint_.add(file.bytes);
     if (!file.error.empty())
-      return error("ca", "cannot read '" + settings_.ca + "': " + file.error);
+      return error("ca", settings_.ca_position,
+                   "cannot read '" + settings_.ca + "': " + file.error);
     const BioPointer pem = file.open();
     const X509StackPointer authorities = pem ? read_certificates(*pem) : nullptr;
     if (!authorities)
-      return error("ca", "a certificate in '" + settings_.ca + "' is damaged: " + tls_error_text());
+      return error("ca", settings_.ca_position,
+                   "a certificate in '" + settings_.ca + "' is damaged: " + tls_error_text());
     if (sk_X509_num(authorities.get()) == 0) {
-      return error("ca", "'" + settings_.ca + "' is not PEM or holds no certificate");
+      return error("ca", settings_.ca_position,
+                   "'" + settings_.ca + "' is not PEM or holds no certificate");
     }
     X509_STORE* const store = SSL_CTX_get_cert_store(&context);
     for (int i = 0; i < sk_X509_num(authorities.get()); ++i) {
       if (X509_STORE_add_cert(store, sk_X509_value(authorities.get(), i)) != 1) {
-        return error("ca", "'" + settings_.ca + "' cannot be used: " + tls_error_text());
+        return error("ca", settings_.ca_position,
+                     "'" + settings_.ca + "' cannot be used: " + tls_error_text());
       }
     }
     // What the operator lists is trusted, be it an intermediate or a target's own certificate.
@@ -106,13 +112,14 @@ class Loader {
     if (!certificate) return false;
     if (use_certificate(context, *certificate)) return true;
     problems_.error(
-        files.position, "tls.client_cert",
+        position_or(files.certificate_position, files.position), "tls.client_cert",
         "the certificate '" + files.certificate + "' cannot be used: " + tls_error_text());
     return false;
   }
 
-  bool error(std::string_view key, std::string what) {
-    problems_.error(settings_.position, "tls." + std::string(key), std::move(what));
+  bool error(std::string_view key, const config::Position& position, std::string what) {
+    problems_.error(position_or(position, settings_.position), "tls." + std::string(key),
+                    std::move(what));
     return false;
   }
 

@@ -11,6 +11,7 @@
 
 #include "net/tls_certificate.h"
 #include "net/tls_file.h"
+#include "net/tls_settings.h"
 
 namespace sluice::net {
 namespace {
@@ -122,7 +123,10 @@ class Loader {
  public:
   Loader(const config::ClientCertificates& settings, Fingerprint& fingerprint,
          config::Problems& problems)
-      : settings_(settings), fingerprint_(fingerprint), problems_(problems) {}
+      : settings_(settings),
+        fingerprint_(fingerprint),
+        problems_(problems),
+        position_(position_or(settings.trust_store_position, settings.position)) {}
 
   // Null when something was wrong. Reports everything at once.
   [[nodiscard]] StorePointer load(SSL_CTX& context, Policy& policy) {
@@ -132,7 +136,11 @@ class Loader {
       return nullptr;
     }
     bool is_good = load_trust(context, *store);
-    for (const std::string& file : settings_.crls) is_good &= load_lists(file, *store, policy);
+    for (std::size_t i = 0; i < settings_.crls.size(); ++i) {
+      position_ =
+          i < settings_.crl_positions.size() ? settings_.crl_positions[i] : settings_.position;
+      is_good &= load_lists(settings_.crls[i], *store, policy);
+    }
     if (!is_good) return nullptr;
     return store;
   }
@@ -226,11 +234,11 @@ class Loader {
   }
 
   bool error(std::string_view key, std::string what) {
-    problems_.error(settings_.position, path_of(key), std::move(what));
+    problems_.error(position_, path_of(key), std::move(what));
     return false;
   }
   void warning(std::string_view key, std::string what) {
-    problems_.warning(settings_.position, path_of(key), std::move(what));
+    problems_.warning(position_, path_of(key), std::move(what));
   }
   static std::string path_of(std::string_view key) {
     std::string path = "tls.client_certificates";
@@ -241,6 +249,7 @@ class Loader {
   const config::ClientCertificates& settings_;
   Fingerprint& fingerprint_;
   config::Problems& problems_;
+  config::Position position_;  // of the key that is being read
   X509StackPointer authorities_;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "net/tls_file.h"
+#include "net/tls_settings.h"
 
 namespace sluice::net {
 namespace {
@@ -84,14 +85,16 @@ bool is_signed(OCSP_BASICRESP& answers, const Certificate& certificate) {
 
 bool load_ocsp(Certificate& certificate, config::Problems& problems) {
   const std::string subject = "the OCSP answer '" + certificate.files.ocsp + "'";
+  const config::Position& position =
+      position_or(certificate.files.ocsp_position, certificate.files.position);
   const auto error = [&](const std::string& what) {
     ERR_clear_error();
-    problems.error(certificate.files.position, "tls.certificates", subject + " " + what);
+    problems.error(position, "tls.certificates.ocsp", subject + " " + what);
     return false;
   };
   const auto leave_out = [&](const std::string& what) {
     ERR_clear_error();
-    problems.warning(certificate.files.position, "tls.certificates",
+    problems.warning(position, "tls.certificates.ocsp",
                      subject + " " + what + "; it is not sent to clients");
     return true;
   };

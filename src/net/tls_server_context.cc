@@ -157,6 +157,11 @@ int on_status_request(SSL* session, void* argument) {
 // --- building -----------------------------------------------------------------------------------
 
 constexpr const char* path = "tls.certificates";
+constexpr const char* cert_path = "tls.certificates.cert";
+
+const config::Position& position_of(const config::CertificateFiles& files) {
+  return position_or(files.certificate_position, files.position);
+}
 
 // What decides how a session may be resumed goes in here, and so into the scope of tickets.
 void fingerprint_settings(const config::ServerTls& settings, Fingerprint& fingerprint) {
@@ -212,7 +217,7 @@ bool try_certificates(SSL_CTX& context, const std::vector<Certificate>& certific
       SSL_set_security_level(session.get(), least_level);
     }
     if (session && use_certificate(*session, certificate)) continue;
-    problems.error(certificate.files.position, path,
+    problems.error(position_of(certificate.files), cert_path,
                    "the certificate '" + certificate.files.certificate +
                        "' cannot be used: " + tls_error_text());
     all_usable = false;
@@ -226,7 +231,7 @@ void warn_about_unused(const CertificateTable& table, config::Problems& problems
   };
   for (const CertificateTable::Double& found : table.doubles()) {
     const config::CertificateFiles& files = files_of(found.index);
-    problems.warning(files.position, path,
+    problems.warning(position_of(files), cert_path,
                      "the certificate '" + files.certificate +
                          (table.is_never_chosen(found.index) ? "' is never used: '"
                                                              : "' is not used for every name: '") +
@@ -238,7 +243,7 @@ void warn_about_unused(const CertificateTable& table, config::Problems& problems
         table.doubles(), [index](const auto& found) { return found.index == index; });
     if (is_told || !table.is_never_chosen(index)) continue;
     const config::CertificateFiles& files = files_of(index);
-    problems.warning(files.position, path,
+    problems.warning(position_of(files), cert_path,
                      "the certificate '" + files.certificate +
                          "' is never used: it has no host name that clients could ask for");
   }

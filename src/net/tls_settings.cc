@@ -110,17 +110,19 @@ bool use_cipher_list(SSL_CTX& context, const std::string& list, const config::Po
 }
 
 bool use_ciphers(SSL_CTX& context, const config::ServerTls& settings, config::Problems& problems) {
-  const config::Position position =
+  const config::Position section =
       settings.certificates.empty() ? config::Position{} : settings.certificates.front().position;
   std::string used_ciphers = settings.ciphers.empty() ? default_ciphers : settings.ciphers;
   const bool allows_old_versions = settings.min_version < config::TlsVersion::tls1_2;
   if (settings.ciphers.empty() && allows_old_versions) used_ciphers += ciphers_for_old_versions;
   const std::string& given_groups = settings.groups;
-  bool is_good = use_list(context, ciphers, used_ciphers, position, problems);
+  bool is_good = use_list(context, ciphers, used_ciphers,
+                          position_or(settings.ciphers_position, section), problems);
   is_good &= use_list(context, groups, given_groups.empty() ? default_groups : given_groups,
-                      position, problems);
+                      position_or(settings.groups_position, section), problems);
   if (!settings.ciphersuites.empty()) {
-    is_good &= use_list(context, ciphersuites, settings.ciphersuites, position, problems);
+    is_good &= use_list(context, ciphersuites, settings.ciphersuites,
+                        position_or(settings.ciphersuites_position, section), problems);
   }
   return is_good;
 }

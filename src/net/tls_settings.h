@@ -8,6 +8,12 @@
 
 namespace sluice::net {
 
+// Of the key at fault; of its section where a configuration was not read from a file.
+[[nodiscard]] inline const config::Position& position_or(const config::Position& key,
+                                                         const config::Position& section) {
+  return key.line != 0 ? key : section;
+}
+
 // Modes and options both sides want. False when OpenSSL refuses one.
 [[nodiscard]] bool use_common_settings(SSL_CTX& context, config::TlsVersion min_version,
                                        config::TlsVersion max_version);

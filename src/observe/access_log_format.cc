@@ -248,6 +248,23 @@ class CombinedLine : public Line {
   }
 };
 
+void append_proxy_facts(JsonLine& line, const ProxyFacts& facts) {
+  const auto field = [&line](const auto& name, std::string_view value) {
+    if (value.empty()) return;
+    line.raw(name);
+    line.text(value);
+  };
+  field(R"(,"proxy_authority":)", facts.authority);
+  field(R"(,"proxy_unique_id":)", facts.unique_id);
+  field(R"(,"proxy_alpn":)", facts.alpn);
+  if (facts.tls_verified.has_value()) {
+    line.raw(R"(,"proxy_tls_verified":)");
+    line.boolean(*facts.tls_verified);
+  }
+  field(R"(,"proxy_tls_common_name":)", facts.tls_common_name);
+  field(R"(,"proxy_vpc_endpoint":)", facts.vpc_endpoint);
+}
+
 }  // namespace
 
 char* LineFormatter::json(const AccessRecord& record, char* out) {
@@ -317,6 +334,7 @@ char* LineFormatter::json(const AccessRecord& record, char* out) {
   line.seconds(record.response_time);
   line.raw(R"(,"total_time":)");
   line.seconds(record.total_time);
+  if (record.proxy != nullptr) append_proxy_facts(line, *record.proxy);
   line.raw("}\n");
   return line.end();
 }

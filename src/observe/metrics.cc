@@ -30,6 +30,7 @@ constexpr Names<4> by_route = {"listener", "rule", "target_group", "code_class"}
 constexpr Names<1> by_reason = {"reason"};
 constexpr Names<1> by_listener = {"listener"};
 constexpr Names<2> by_listener_and_reason = {"listener", "reason"};
+constexpr Names<2> by_listener_and_coding = {"listener", "coding"};
 constexpr Names<3> by_handshake = {"listener", "version", "resumed"};
 constexpr Names<1> by_group = {"target_group"};
 constexpr Names<2> by_group_and_class = {"target_group", "code_class"};
@@ -80,6 +81,12 @@ constexpr std::array<Family, metric_count> families = {{
     {Metric::rule_sticky_requests_total, Kind::counter, "rule_sticky_requests_total",
      "Requests of rules whose clients stay with a target group, by what came of it.",
      by_rule_and_result},
+    {Metric::compressed_answers_total, Kind::counter, "compressed_answers_total",
+     "Answers compressed for clients, by coding.", by_listener_and_coding},
+    {Metric::compression_input_bytes_total, Kind::counter, "compression_input_bytes_total",
+     "Content of answers before it was compressed.", by_listener},
+    {Metric::compression_output_bytes_total, Kind::counter, "compression_output_bytes_total",
+     "Content of answers after it was compressed.", by_listener},
     {Metric::tunnels_total, Kind::counter, "tunnels_total", "Connections upgraded to WebSocket.",
      by_group},
     {Metric::tunnel_ends_total, Kind::counter, "tunnel_ends_total",

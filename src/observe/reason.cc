@@ -58,6 +58,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::connect_refused, "connect_refused", 405, Side::client},
     {Reason::connect_protocol_unknown, "connect_protocol_unknown", 501, Side::client},
     {Reason::websocket_version_not_supported, "websocket_version_not_supported", 426, Side::client},
+    {Reason::websocket_refused, "websocket_refused", 501, Side::client},
     {Reason::header_timeout, "header_timeout", 408, Side::client},
     {Reason::body_timeout, "body_timeout", 408, Side::client},
     {Reason::address_not_admitted, "address_not_admitted", 403, Side::client},
@@ -83,6 +84,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::target_queue_timeout, "target_queue_timeout", 503, Side::self},
     {Reason::target_deregistered, "target_deregistered", 502, Side::self},
     {Reason::target_upgrade_invalid, "target_upgrade_invalid", 502, Side::target},
+    {Reason::target_websocket_not_offered, "target_websocket_not_offered", 502, Side::target},
     {Reason::hedge_lost, "hedge_lost", 0, Side::self},
     {Reason::target_body_cut, "target_body_cut", 0, Side::target},
     {Reason::target_body_malformed, "target_body_malformed", 0, Side::target},
@@ -117,6 +119,7 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::h2_too_many_priority_updates, "h2_too_many_priority_updates", 0, Side::client},
     {Reason::h2_too_many_empty_data, "h2_too_many_empty_data", 0, Side::client},
     {Reason::h2_too_many_window_updates, "h2_too_many_window_updates", 0, Side::client},
+    {Reason::h2_too_many_refused_heads, "h2_too_many_refused_heads", 0, Side::client},
     // Connection level.
     {Reason::tls_handshake_failed, "tls_handshake_failed", 0, Side::client},
     {Reason::client_certificate_refused, "client_certificate_refused", 0, Side::client},

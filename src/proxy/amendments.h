@@ -29,7 +29,8 @@ struct HeadAmendments {
 
 struct Amendments {
   HeadAmendments request;
-  HeadAmendments answer;  // the target's, and those of our own
+  HeadAmendments answer;   // the target's, and those of our own
+  HeadAmendments content;  // the target's answer only: what became of its content
   // Only of an answer of our own that a filter gives: WWW-Authenticate, Retry-After.
   std::string refusal_lines;
 

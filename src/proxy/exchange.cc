@@ -67,7 +67,7 @@ net::Task<After> act(Exchange& exchange) {
   const auto& response = std::get<route::FixedResponse>(*action);
   // A 2xx would open a tunnel that nobody is behind (RFC 9110 9.3.6).
   if (!exchange.request.connect_protocol.empty() && response.status < 300) {
-    co_return co_await fail(exchange, Reason::connect_protocol_unknown);
+    co_return co_await fail(exchange, Reason::websocket_refused);
   }
   co_return co_await respond(exchange, response);
 }

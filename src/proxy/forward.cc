@@ -21,6 +21,15 @@ using observe::Reason;
 // Of one try, at connections that end behind a GOAWAY each; one is enough for other causes.
 constexpr int afresh_max = 8;
 
+// The first costs nothing: a connection that ends in order loses no request. More of them are load
+// that the target did not ask for, and come out of the group's budget.
+bool may_go_afresh(Exchange& exchange, int before) {
+  upstream::Group& group = *exchange.group;
+  if (before == 0 || group.retry_budget().take_retry()) return true;
+  group.cells().budget_exhausted.add();
+  return false;
+}
+
 // A kept connection had died of old age: once more, on a new one.
 net::Task<Reason> try_afresh(Exchange& exchange, Reason reason) {
   exchange.group->count_retry(observe::text(reason));
@@ -88,6 +97,7 @@ net::Task<Reason> obtain_answer(Exchange& exchange, const StickySession& session
     reason = co_await try_target(exchange, false);
     bool was_unprocessed = false;
     for (int afresh = 0; afresh < afresh_max && died_of_old_age(exchange, reason); ++afresh) {
+      if (!may_go_afresh(exchange, afresh)) break;
       was_unprocessed = exchange.target->was_unprocessed();
       reason = co_await try_afresh(exchange, reason);
       if (!was_unprocessed) break;
@@ -146,7 +156,7 @@ net::Task<After> forward(Exchange& exchange, GroupSession group_session) {
   reason = co_await obtain_answer(exchange, session);
   if (reason == Reason::none) {
     keep_sessions(exchange, group_session, session);
-    if (exchange.answer.status == 101) co_return co_await run_tunnel(exchange);
+    if (begins_tunnel(exchange)) co_return co_await run_tunnel(exchange);
     watch_client(exchange);
     reason = co_await relay_answer(exchange);
     unwatch_client(exchange);

@@ -11,6 +11,7 @@
 #include "proxy/filters.h"
 #include "sluice/base/text.h"
 #include "sluice/http/h1_writer.h"
+#include "sluice/net/digest.h"
 
 namespace sluice::proxy {
 
@@ -22,6 +23,7 @@ using http::FieldName;
 constexpr std::size_t longest_request_id = 128;
 constexpr std::string_view upgrade_fields = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
 constexpr std::string_view websocket_key_name = "Sec-WebSocket-Key";
+constexpr std::string_view websocket_accept_name = "Sec-WebSocket-Accept";
 constexpr std::string_view hex_digits = "0123456789abcdef";
 
 constexpr auto hex_pairs = [] {
@@ -217,7 +219,12 @@ RequestLine line_for_target(const Exchange& exchange) {
 
 void put_h2_request_line(const Exchange& exchange, const RequestLine& line,
                          http::H1Writer& writer) {
-  writer.trusted_field(":method", exchange.request.method_text);
+  if (exchange.upgrade == Upgrade::websocket) {  // RFC 8441 4
+    writer.trusted_field(":method", "CONNECT");
+    writer.trusted_field(":protocol", "websocket");
+  } else {
+    writer.trusted_field(":method", exchange.request.method_text);
+  }
   writer.trusted_field(":scheme", exchange.group_settings->tls != nullptr ? "https" : "http");
   writer.trusted_field(":authority", line.host);
   writer.trusted_text(":path: ");
@@ -238,6 +245,7 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   const http::RequestHead& request = exchange.request;
   const config::Forwarding& settings = exchange.model().forwarding;
   const bool is_connect = !request.connect_protocol.empty();
+  const bool asks_by_connect = to_http2 && exchange.upgrade == Upgrade::websocket;
   const RequestLine line = line_for_target(exchange);
   if (to_http2) {
     put_h2_request_line(exchange, line, writer);
@@ -255,8 +263,11 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
       if (!to_http2) writer.trusted_field(field.name, line.host);
     } else if (amended != nullptr && amended->drops(field.name)) {
       continue;
-    } else if (is_connect && base::equals_ignoring_case(field.name, websocket_key_name)) {
-      continue;  // ours follows
+    } else if ((is_connect || asks_by_connect) &&
+               base::equals_ignoring_case(field.name, websocket_key_name)) {
+      continue;  // ours follows, or there is none (RFC 8441 5)
+    } else if (asks_by_connect && field.known == FieldName::content_length) {
+      continue;  // what follows is the tunnel's
     } else if (passes_to_target(exchange, field, nominations)) {
       writer.trusted_field(field.name, field.value);
     }
@@ -273,7 +284,7 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   if (request.framing == http::Framing::chunked && !to_http2) {
     writer.trusted_field("Transfer-Encoding", "chunked");
   }
-  if (exchange.upgrade == Upgrade::websocket) {
+  if (exchange.upgrade == Upgrade::websocket && !to_http2) {
     writer.trusted_text(upgrade_fields);
     if (is_connect) {
       writer.trusted_field(websocket_key_name,
@@ -302,12 +313,14 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
   const http::ResponseHead& answer = exchange.answer;
   put_status(exchange, writer, answer.status, answer.reason_phrase);
   const Nominations nominations(answer.fields);
-  const HeadAmendments* amended =
-      exchange.amendments != nullptr ? &exchange.amendments->answer : nullptr;
+  const Amendments* amended = exchange.amendments.get();
   bool has_date = false;
   for (const Field& field : answer.fields) {
     if (!passes_to_client(exchange, field, nominations)) continue;
-    if (amended != nullptr && amended->drops(field.name)) continue;
+    if (amended != nullptr &&
+        (amended->answer.drops(field.name) || amended->content.drops(field.name))) {
+      continue;
+    }
     has_date = has_date || field.known == FieldName::date;
     writer.trusted_field(field.name, field.value);
   }
@@ -316,7 +329,10 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
     writer.trusted_field("Via", via(answer.http2, answer.minor_version));
   }
   writer.trusted_text(exchange.cookie_lines);
-  if (amended != nullptr) writer.trusted_text(amended->lines);
+  if (amended != nullptr) {
+    writer.trusted_text(amended->content.lines);
+    writer.trusted_text(amended->answer.lines);
+  }
   if (chunked && !exchange.client_side->is_http2()) {
     writer.trusted_field("Transfer-Encoding", "chunked");
   }
@@ -338,16 +354,12 @@ std::string passing_trailers(const Exchange& exchange, const http::Fields& trail
   return lines;
 }
 
-// Of a 1xx.
-void put_bodiless_fields(const Exchange& exchange, http::H1Writer& writer) {
+// Of a 1xx, or of the head that begins a tunnel.
+void put_bodiless_fields(const Exchange& exchange, http::H1Writer& writer, bool with_accept) {
   const http::ResponseHead& answer = exchange.answer;
-  // Over HTTP/2 a WebSocket begins with 200, and nobody proves with a key that he meant it
-  // (RFC 8441 5).
-  const bool begins_stream = answer.status == 101 && exchange.client_side->is_http2();
-  put_status(exchange, writer, begins_stream ? 200 : answer.status, answer.reason_phrase);
   const Nominations nominations(answer.fields);
   for (const Field& field : answer.fields) {
-    if (begins_stream && base::equals_ignoring_case(field.name, "Sec-WebSocket-Accept")) continue;
+    if (!with_accept && base::equals_ignoring_case(field.name, websocket_accept_name)) continue;
     if (field.known == FieldName::content_length || is_hop_by_hop_for_us(field.known) ||
         nominations.has(field)) {
       continue;
@@ -431,7 +443,8 @@ void write_answer_head(Exchange& exchange, bool chunked) {
   std::size_t source_bytes = exchange.target->head_bytes() + exchange.cookie_lines.size();
   if (exchange.amendments != nullptr) {
     filter_answer(exchange, exchange.answer.status);
-    source_bytes += exchange.amendments->answer.lines.size();
+    source_bytes +=
+        exchange.amendments->answer.lines.size() + exchange.amendments->content.lines.size();
   }
   write_head(exchange, source_bytes, [&exchange, chunked](http::H1Writer& writer) {
     put_answer_head(exchange, chunked, writer);
@@ -441,9 +454,20 @@ void write_answer_head(Exchange& exchange, bool chunked) {
 void write_switching_head(Exchange& exchange) {
   const std::size_t source_bytes = exchange.target->head_bytes() + exchange.cookie_lines.size();
   write_head(exchange, source_bytes, [&exchange](http::H1Writer& writer) {
-    put_bodiless_fields(exchange, writer);
+    const http::ResponseHead& answer = exchange.answer;
+    // Over HTTP/2 a WebSocket begins with 200, and nobody proves with a key that he meant it
+    // (RFC 8441 5).
+    const bool is_http1 = !exchange.client_side->is_http2();
+    put_status(exchange, writer, is_http1 ? 101 : 200,
+               answer.http2 ? "Switching Protocols" : answer.reason_phrase);
+    put_bodiless_fields(exchange, writer, is_http1 && !answer.http2);
     writer.trusted_text(exchange.cookie_lines);
-    if (!exchange.client_side->is_http2()) writer.trusted_text(upgrade_fields);
+    if (is_http1) writer.trusted_text(upgrade_fields);
+    if (is_http1 && answer.http2) {
+      const http::Field* const key = exchange.request.fields.find(websocket_key_name);
+      writer.trusted_field(websocket_accept_name,
+                           net::sec_websocket_accept(key != nullptr ? key->value : ""));
+    }
     writer.end_head();
   });
 }
@@ -481,7 +505,8 @@ std::string answer_trailers(Exchange& exchange) {
 
 void write_informational_head(Exchange& exchange) {
   write_head(exchange, exchange.target->head_bytes(), [&exchange](http::H1Writer& writer) {
-    put_bodiless_fields(exchange, writer);
+    put_status(exchange, writer, exchange.answer.status, exchange.answer.reason_phrase);
+    put_bodiless_fields(exchange, writer, true);
     writer.end_head();
   });
 }

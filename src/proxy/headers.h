@@ -31,7 +31,7 @@ void write_request_head(Exchange& exchange, bool to_http2);
 // so.
 void write_answer_head(Exchange& exchange, bool chunked);
 
-// The 101 that begins a tunnel, into exchange.head_buffer.
+// The head that begins a tunnel, 101 or over HTTP/2 200, into exchange.head_buffer.
 void write_switching_head(Exchange& exchange);
 
 // A 1xx that passes on (103), into exchange.head_buffer.

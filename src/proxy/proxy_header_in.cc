@@ -31,6 +31,23 @@ bool is_internet(const net::Endpoint& endpoint) {
   return endpoint.family() == AF_INET || endpoint.family() == AF_INET6;
 }
 
+std::unique_ptr<const observe::ProxyFacts> facts_for_log(net::ProxyHeader& header) {
+  auto facts = std::make_unique<observe::ProxyFacts>();
+  facts->authority = std::move(header.authority);
+  facts->unique_id = std::move(header.unique_id);
+  facts->alpn = std::move(header.alpn);
+  facts->vpc_endpoint = std::move(header.vpc_endpoint);
+  if (header.tls.has_value()) {
+    constexpr std::uint8_t with_certificate =
+        net::ProxyTls::certificate_of_connection | net::ProxyTls::certificate_of_session;
+    // 0 also where there was none to verify.
+    facts->tls_verified = header.tls->verify == 0 && (header.tls->client & with_certificate) != 0;
+    facts->tls_common_name = std::move(header.tls->common_name);
+  }
+  if (facts->is_empty()) return nullptr;
+  return facts;
+}
+
 }  // namespace
 
 class ProxyHeaderReader {
@@ -90,7 +107,8 @@ net::Task<bool> ProxyHeaderReader::run() {
         NamedClient{.client = header_.source,
                     .address = header_.source.address_text(),
                     .destination = header_.destination,
-                    .facts = forwarded_facts(is_tls_, header_.destination.port())});
+                    .facts = forwarded_facts(is_tls_, header_.destination.port()),
+                    .told = facts_for_log(header_)});
   }
   co_return true;
 }

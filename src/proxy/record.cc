@@ -99,6 +99,7 @@ void record(Exchange& exchange) {
   line.tls_protocol = stream.tls_version();
   line.tls_cipher = stream.tls_cipher();
   line.sni = connection.sni();
+  line.proxy = connection.told_by_proxy();
   line.header_time = between(exchange.first_byte_at, exchange.head_complete_at);
   line.connect_time = exchange.reused_connection
                           ? Nanoseconds(0)

@@ -1,7 +1,10 @@
 #include "proxy/relay_answer.h"
 
+#include <memory>
 #include <string>
 
+#include "proxy/amendments.h"
+#include "proxy/filters/compress.h"
 #include "proxy/headers.h"
 #include "proxy/interrupt.h"
 #include "proxy/target_try.h"
@@ -29,8 +32,10 @@ Reason answer_failure(const Exchange& exchange, Transfer read) {
 net::Task<Reason> relay_answer(Exchange& exchange) {
   upstream::TargetClient& target = *exchange.target;
   target.begin_body(exchange.answer);
-  upstream::Body& body = target.body();
-  const bool length_unknown = has_unknown_length(exchange.answer);
+  std::unique_ptr<upstream::Body> compressed;
+  if (exchange.amendments != nullptr) compressed = compress_answer(exchange, target.body());
+  upstream::Body& body = compressed != nullptr ? *compressed : target.body();
+  const bool length_unknown = has_unknown_length(exchange.answer) || compressed != nullptr;
   const bool chunked = length_unknown && exchange.request.minor_version > 0;
   // An answer that overtakes its request is the connection's last: the rest of that is not read.
   exchange.keep_connection = exchange.request.persistent && !exchange.connection->must_close() &&

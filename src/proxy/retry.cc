@@ -39,9 +39,15 @@ Failure failure_of(bool was_sent, Reason reason) {
     case Reason::target_ping_timeout:
     case Reason::target_response_timeout: return Failure::timeout;
     case Reason::target_response_malformed:
-    case Reason::target_upgrade_invalid: return Failure::malformed;
+    case Reason::target_upgrade_invalid:
+    case Reason::target_websocket_not_offered: return Failure::malformed;
     default: return Failure::none;
   }
+}
+
+// The handshake of a WebSocket is a GET, also where HTTP/2 calls it CONNECT (RFC 8441 5).
+bool is_idempotent(const Exchange& exchange) {
+  return exchange.upgrade == Upgrade::websocket || http::is_idempotent(exchange.request.method);
 }
 
 bool is_retried(const config::Retry& retry, Failure failure) {
@@ -67,6 +73,8 @@ std::optional<target::Outcome> outcome_of(const Exchange& exchange,
       was_turned_away(client, reason)) {
     return std::nullopt;
   }
+  // Of what it does it may do well.
+  if (reason == Reason::target_websocket_not_offered) return std::nullopt;
   switch (failure_of(client.has_value(), reason)) {
     case Failure::none: break;
     case Failure::connect:
@@ -97,9 +105,8 @@ void report_try(Exchange& exchange, Reason reason) {
 
 bool died_of_old_age(const Exchange& exchange, Reason reason) {
   const bool hedge_has_won = exchange.hedge != nullptr && exchange.hedge->has_won;
-  const bool may_repeat =
-      (was_dead(exchange.target, reason) && http::is_idempotent(exchange.request.method)) ||
-      was_turned_away(exchange.target, reason);
+  const bool may_repeat = (was_dead(exchange.target, reason) && is_idempotent(exchange)) ||
+                          was_turned_away(exchange.target, reason);
   return may_repeat && !hedge_has_won && !exchange.client_left && can_rewind(exchange);
 }
 
@@ -118,14 +125,13 @@ bool may_try_again(const Exchange& exchange, Reason reason) {
   if (failure == Failure::connect || was_turned_away(exchange.target, reason)) {
     return can_rewind(exchange);
   }
-  return http::is_idempotent(exchange.request.method) && can_rewind(exchange);
+  return is_idempotent(exchange) && can_rewind(exchange);
 }
 
 bool may_probe(const Exchange& exchange) {
   const config::Retry& retry = exchange.retry();
   return retry.attempts > exchange.tried_count && retry.reset && retry.timeout &&
-         http::is_idempotent(exchange.request.method) &&
-         exchange.request.framing == http::Framing::none;
+         is_idempotent(exchange) && exchange.request.framing == http::Framing::none;
 }
 
 }  // namespace sluice::proxy

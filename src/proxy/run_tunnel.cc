@@ -5,6 +5,7 @@
 #include "proxy/headers.h"
 #include "proxy/target_try.h"
 #include "proxy/tunnel.h"
+#include "sluice/upstream/h2_channel.h"
 
 namespace sluice::proxy {
 
@@ -12,6 +13,11 @@ using net::Transfer;
 using observe::Reason;
 
 namespace {
+
+// What one tunnel of a target's HTTP/2 connection may hold for a client that does not read. As many
+// as share a connection by default (128) fit into its window of 32 MiB, so that they do not hold
+// back the other streams.
+constexpr std::uint32_t target_window_bytes = 256 * 1024;
 
 // Of a head with all its fields, in 16 KiB, what the line of the access log needs at the end: a
 // copy of these few texts takes its place for as long as the tunnel lasts.
@@ -47,7 +53,7 @@ net::Task<bool> send_switch(Exchange& exchange) {
   write_switching_head(exchange);
   upstream::Sender& sender = exchange.client_side->sender();
   exchange.answer_begun = true;
-  exchange.status = exchange.client_side->is_http2() ? 200 : exchange.answer.status;
+  exchange.status = exchange.client_side->is_http2() ? 200 : 101;
   sender.set_head(exchange.head_buffer.unread(), false);
   Transfer sent = sender.start();
   exchange.answer_sent_at = base::Steady::now();
@@ -75,6 +81,9 @@ net::Task<After> run_tunnel(Exchange& exchange) {
   const bool switched = co_await send_switch(exchange);
   count_try(exchange, *exchange.target, exchange.target_status);
   if (switched) {
+    if (upstream::H2Channel* const channel = exchange.target->channel(); channel != nullptr) {
+      channel->bound_window(target_window_bytes);
+    }
     net::Buffer from_target = exchange.target->take_upgraded_bytes();
     net::Buffer from_client = slim(exchange);
     Tunnel tunnel(exchange);

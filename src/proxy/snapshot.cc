@@ -204,6 +204,7 @@ http::H2Settings http2_settings(const config::Model& model) {
   settings.priority_updates = abuse.priority_updates;
   settings.empty_data = abuse.empty_data;
   settings.window_updates = abuse.window_updates;
+  settings.refused_heads = abuse.refused_heads;
   return settings;
 }
 

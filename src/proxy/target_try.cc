@@ -90,6 +90,33 @@ Reason judge_sent(Exchange& exchange, bool is_whole, Transfer sent) {
   return sent == Transfer::expired ? Reason::target_response_timeout : Reason::none;
 }
 
+// An extended CONNECT, which is not over with its head.
+bool asks_by_connect(const Exchange& exchange) {
+  return exchange.upgrade != Upgrade::none && exchange.target->is_http2();
+}
+
+// RFC 8441 3: a WebSocket is asked for only where the target's SETTINGS offer it, and of a new
+// connection these may still be under way. Nothing has been sent yet.
+net::Task<Reason> await_offer(Exchange& exchange) {
+  watch_client(exchange);
+  Reason reason = interruption(exchange);
+  if (reason == Reason::none) {
+    reason = co_await exchange.target->await_websocket_offer(exchange.timeouts.connect);
+  }
+  unwatch_client(exchange);
+  // A part of the connect, not of our own time.
+  if (!exchange.reused_connection) exchange.connected_at = base::Steady::now();
+  const Reason ended = interruption(exchange);
+  if (ended != Reason::none) co_return ended;
+  if (reason == Reason::target_connect_failed || reason == Reason::target_connect_timeout) {
+    Connected connected;
+    connected.reason = reason;
+    connected.error_text = "no SETTINGS came";
+    report_connection_error(exchange, exchange.pool->target(), connected);
+  }
+  co_return reason;
+}
+
 Reason prepare_head(Exchange& exchange) {
   write_request_head(exchange, exchange.target->is_http2());
   const bool did_fit = !exchange.head_buffer.is_empty();
@@ -101,7 +128,7 @@ Reason send_head(Exchange& exchange) {
   upstream::Sender& sender = exchange.target->sender();
   ++exchange.tries;
   sender.set_head(exchange.head_buffer.unread(), false);
-  sender.add({}, true, {});
+  sender.add({}, !asks_by_connect(exchange), {});
   const Transfer sent = sender.start();
   return sender.is_unfinished() ? Reason::none : judge_sent(exchange, true, sent);
 }
@@ -166,7 +193,7 @@ net::Task<Reason> begin_pump(Exchange& exchange) {
   co_return start_pump(exchange);
 }
 
-// A 1xx other than the final 101; none: read on.
+// A 1xx other than the 101 of a tunnel; none: read on.
 net::Task<Reason> pass_informational(Exchange& exchange) {
   upstream::TargetClient& target = *exchange.target;
   if (exchange.answer.status != 100 && exchange.request.minor_version > 0) {
@@ -200,15 +227,16 @@ net::Task<Reason> read_answer_head(Exchange& exchange) {
       co_return ended != Reason::none ? ended : reason;
     }
     const std::uint16_t status = exchange.answer.status;
-    if (status == 101) {
+    if (begins_tunnel(exchange)) {
       reason = judge_switch(exchange);
       if (reason != Reason::none) co_return reason;
+      break;
     }
     // To the client of an extended CONNECT any 2xx says that its WebSocket is open (RFC 8441 5).
     if (!exchange.request.connect_protocol.empty() && status >= 200 && status < 300) {
       co_return Reason::target_upgrade_invalid;
     }
-    if (status >= 200 || status == 101) break;
+    if (status >= 200) break;
     if (informational >= exchange.model().limits.informational_responses) {
       co_return Reason::target_too_many_informational;
     }
@@ -290,6 +318,9 @@ net::Task<Reason> try_target(Exchange& exchange, bool fresh_only) {
   Reason reason = interruption(exchange);
   if (reason == Reason::none && (fresh_only || !take_kept_connection(exchange))) {
     reason = co_await connect_try(exchange);
+  }
+  if (reason == Reason::none && asks_by_connect(exchange)) {
+    reason = co_await await_offer(exchange);
   }
   if (reason == Reason::none) reason = prepare_head(exchange);
   if (reason == Reason::none && is_bodiless) reason = send_head(exchange);

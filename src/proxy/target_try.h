@@ -10,8 +10,8 @@
 namespace sluice::proxy {
 
 // Tries the target that was chosen (exchange.pool). None: exchange.answer is the final head, or the
-// 101 that was asked for. `target_queue_full`: it has no room after all, and was not tried.
-// `fresh_only`: on a new connection.
+// one that begins the tunnel that was asked for. `target_queue_full`: it has no room after all, and
+// was not tried. `fresh_only`: on a new connection.
 [[nodiscard]] net::Task<observe::Reason> try_target(Exchange& exchange, bool fresh_only);
 
 // Ends the try without its answer: the connection is closed, and what it cost is counted.

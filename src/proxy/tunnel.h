@@ -107,7 +107,7 @@ class Tunnel {
   bool is_scheduled_ = false;  // they will be
 };
 
-// After a 101 that accepts what was asked for: sends it on, and is over when both directions are.
+// After a head that accepts what was asked for: sends it on, and is over when both directions are.
 [[nodiscard]] net::Task<After> run_tunnel(Exchange& exchange);
 
 }  // namespace sluice::proxy

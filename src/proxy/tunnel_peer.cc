@@ -43,7 +43,7 @@ class StreamPeer final : public TunnelPeer {
 
 class ChannelPeer final : public TunnelPeer {
  public:
-  explicit ChannelPeer(upstream::H2Channel& channel) : channel_(channel) {}
+  explicit ChannelPeer(upstream::H2Channel& channel) : channel_(channel) { channel.begin_tunnel(); }
 
   [[nodiscard]] IoStatus try_read_into(net::Buffer& buffer) override {
     if (channel_.held_bytes() > 0) {

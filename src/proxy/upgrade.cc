@@ -63,7 +63,8 @@ void make_key(Exchange& exchange) {
 }
 
 Reason judge_connect(Exchange& exchange) {
-  if (!exchange.group_settings->websocket.enabled) return Reason::connect_protocol_unknown;
+  const upstream::GroupSettings& group = *exchange.group_settings;
+  if (!group.websocket.enabled || group.is_grpc) return Reason::websocket_refused;
   if (only_value(exchange.request.fields, "Sec-WebSocket-Version") != supported_version) {
     return Reason::websocket_version_not_supported;
   }
@@ -77,14 +78,10 @@ Reason judge_connect(Exchange& exchange) {
 Reason judge_upgrade(Exchange& exchange) {
   exchange.upgrade = Upgrade::none;
   const http::RequestHead& request = exchange.request;
-  const bool is_to_http2 = exchange.group_settings->http2.is_enabled;
-  if (!request.connect_protocol.empty()) {
-    return is_to_http2 ? Reason::connect_protocol_unknown : judge_connect(exchange);
-  }
-  // No upgrades in HTTP/2 (RFC 9113 8.6), and no extended CONNECT towards targets yet.
-  if (is_to_http2) return Reason::none;
+  if (!request.connect_protocol.empty()) return judge_connect(exchange);
   if (!request.wants_upgrade || !exchange.group_settings->websocket.enabled) return Reason::none;
   if (!has_element(request.fields, FieldName::upgrade, "websocket")) return Reason::none;
+  if (exchange.group_settings->is_grpc) return Reason::websocket_refused;
   if (request.method != http::Method::get) return Reason::websocket_handshake_invalid;
   if (!is_key(only_value(request.fields, "Sec-WebSocket-Key"))) {
     return Reason::websocket_handshake_invalid;
@@ -96,10 +93,22 @@ Reason judge_upgrade(Exchange& exchange) {
   return Reason::none;
 }
 
+bool begins_tunnel(const Exchange& exchange) {
+  const http::ResponseHead& answer = exchange.answer;
+  if (!answer.http2) return answer.status == 101;
+  return exchange.upgrade == Upgrade::websocket && answer.status >= 200 && answer.status < 300;
+}
+
 Reason judge_switch(const Exchange& exchange) {
   // Nobody asked: it answers nothing that was said.
   if (exchange.upgrade == Upgrade::none) return Reason::target_response_malformed;
   const http::Fields& fields = exchange.answer.fields;
+  if (exchange.answer.http2) {
+    // One that ends with its head, or has no content by its status, answers as an ordinary request
+    // is answered: no byte could follow.
+    const bool ends = exchange.answer.framing == http::Framing::none;
+    return ends ? Reason::target_upgrade_invalid : Reason::none;
+  }
   const std::string_view own_key(exchange.websocket_key.data(), exchange.websocket_key.size());
   const std::string_view key = exchange.request.connect_protocol.empty()
                                    ? only_value(exchange.request.fields, "Sec-WebSocket-Key")

@@ -26,6 +26,7 @@ void reset(Filters& filters) {
 // All kinds of filters. The name is the key in `filters`.
 constexpr std::array rows{
     Row{"ip_access", read_ip_access, reset<&Filters::ip_access>},
+    Row{"compress", read_compress, reset<&Filters::compress>},
 };
 
 bool is_off(const config::Node& value) {

@@ -21,7 +21,6 @@ constexpr std::array<Row, reason_count> rows = {{
     {StateReason::health_check_disabled, "Target.HealthCheckDisabled"},
     {StateReason::response_code_mismatch, "Target.ResponseCodeMismatch"},
     {StateReason::timeout, "Target.Timeout"},
-    {StateReason::failed_health_checks, "Target.FailedHealthChecks"},
     {StateReason::deregistration_in_progress, "Target.DeregistrationInProgress"},
     {StateReason::not_in_use, "Target.NotInUse"},
     {StateReason::internal_error, "Elb.InternalError"},

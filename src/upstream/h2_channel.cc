@@ -133,7 +133,6 @@ std::size_t H2Channel::read(base::MutableBytes into) {
     copied += bytes;
   }
   taken_ = copied;
-  content_bytes_ += copied;
   release_taken();
   return copied;
 }
@@ -197,7 +196,7 @@ Transfer H2Channel::advance() {
   if (session() == nullptr) return Transfer::failed;
   if (is_sound && (runs_.bytes > 0 || (is_last_ && !sent_end_ && trailers_out_.empty()))) {
     const Runs runs = std::exchange(runs_, {});
-    bytes_written_ += runs.bytes;
+    if (!is_tunnel_) bytes_written_ += runs.bytes;
     sent_end_ = is_last_ && trailers_out_.empty();
     is_sound = session()->send_data(*this, {runs.items.data(), runs.count}, sent_end_);
     has_pieces_out_ = is_sound;
@@ -212,6 +211,19 @@ Transfer H2Channel::advance() {
   return is_sound ? Transfer::ok : Transfer::failed;
 }
 
+H2Channel::Progress H2Channel::progress() const {
+  if (session() == nullptr) return {};
+  return {.mine = session()->content_sent(*this), .all = session()->content_sent()};
+}
+
+// As over HTTP/1 only a peer that takes nothing is given up. What others take counts as well, for
+// they share the connection with this one; not when its own window is shut.
+bool H2Channel::has_moved_since(const Progress& before) const {
+  if (session() == nullptr) return false;
+  const Progress now = progress();
+  return now.mine != before.mine || (now.all != before.all && !session()->is_window_shut(*this));
+}
+
 net::Task<Transfer> H2Channel::finish() {
   Transfer result = Transfer::ok;
   while (is_sending_) {
@@ -220,10 +232,13 @@ net::Task<Transfer> H2Channel::finish() {
       break;
     }
     if (has_pieces_out_) {
+      const Progress before = progress();
       write_deadline_.set(write_timeout_);
       const net::Wake wake = co_await writer_.wait();
       write_deadline_.clear();
-      if (wake == net::Wake::ready) continue;
+      if (wake == net::Wake::ready || (wake == net::Wake::expired && has_moved_since(before))) {
+        continue;
+      }
       result = wake == net::Wake::expired ? Transfer::expired : Transfer::cancelled;
       break;
     }

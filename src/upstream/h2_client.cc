@@ -36,6 +36,7 @@ H2TargetStream::H2TargetStream(H2Lease& lease, std::chrono::milliseconds write_t
     : H2Channel(lease.connection().link(), write_timeout), lease_(lease) {}
 
 H2TargetStream::~H2TargetStream() {
+  lease_.connection().forget_settings_waiter(*this);
   if (is_attached()) link().flush_soon();  // it is about to be reset
 }
 
@@ -83,6 +84,23 @@ bool H2Client::connection_was_used() const { return was_used_ && lease_->connect
 
 bool H2Client::is_open() const {
   return !stream_->is_closed() && !stream_->was_refused() && !lease_->connection().has_ended();
+}
+
+net::Task<Reason> H2Client::await_websocket_offer(std::chrono::milliseconds timeout) {
+  H2TargetConnection& connection = lease_->connection();
+  if (!connection.has_peer_settings()) {
+    if (connection.has_ended()) co_return Reason::target_connect_failed;
+    connection.tell_settings(*stream_);
+    stream_->set_deadline(timeout);
+    const net::Wake wake = co_await stream_->wait_head();
+    stream_->clear_deadline();
+    connection.forget_settings_waiter(*stream_);
+    if (wake == net::Wake::expired) co_return Reason::target_connect_timeout;
+    if (!connection.has_peer_settings()) co_return Reason::target_connect_failed;
+  }
+  co_return connection.link().session().peer_takes_extended_connect()
+      ? Reason::none
+      : Reason::target_websocket_not_offered;
 }
 
 net::Task<Reason> H2Client::read_head(http::ResponseHead& head, http::Method method) {

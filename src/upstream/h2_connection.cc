@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sluice/upstream/group.h"
+#include "sluice/upstream/h2_client.h"
 #include "sluice/upstream/h2_pool.h"
 
 namespace sluice::upstream {
@@ -19,6 +20,7 @@ http::H2Settings session_settings(const Http2Settings& settings) {
   out.field_bytes = settings.headers_bytes;
   out.headers_bytes = settings.headers_bytes;
   out.header_count = settings.header_count;
+  out.refused_heads = 0;  // each is a 502 of one exchange: the others have done nothing
   return out;
 }
 
@@ -63,6 +65,8 @@ net::Task<> H2TargetConnection::serve(std::shared_ptr<H2TargetConnection> self) 
   self->ping_deadline_.clear();
   self->stream_->close();
   self->stop_counting();
+  H2TargetStream* const waiter = std::exchange(self->settings_waiter_, nullptr);
+  if (waiter != nullptr) (void)waiter->cancel_reader();
 }
 
 // At the latest when the pool has it no more and nobody has a lease: the group, with its cells, may
@@ -76,7 +80,7 @@ void H2TargetConnection::stop_counting() {
 // --- leases
 
 std::uint32_t H2TargetConnection::room() const {
-  if (pool_ == nullptr || has_ended()) return 0;
+  if (pool_ == nullptr || has_ended() || is_doubted_) return 0;
   if (!has_peer_settings_) return leases_ == 0 ? 1 : 0;
   const std::uint32_t may_open = link_.session().may_open();
   const std::uint32_t by_peer = may_open > unopened_ ? may_open - unopened_ : 0;
@@ -158,6 +162,7 @@ void H2TargetConnection::on_peer_settings() {
   const bool is_first = !std::exchange(has_peer_settings_, true);
   const std::uint32_t streams = link_.session().may_open() + leases_ - unopened_;
   stream_limit_ = std::min(streams, settings_.max_concurrent_streams);
+  if (settings_waiter_ != nullptr) std::exchange(settings_waiter_, nullptr)->settings_came();
   if (pool_ == nullptr) return;
   if (is_first) pool_->learn_limit(stream_limit_);
   pool_->call_waiters();
@@ -173,7 +178,37 @@ std::uint64_t H2TargetConnection::activity() const {
   return link_.session().content_received() + answers_ + pongs_;
 }
 
-void H2TargetConnection::on_pong() { ++pongs_; }
+void H2TargetConnection::count_answer() {
+  ++answers_;
+  trust();
+}
+
+void H2TargetConnection::on_pong() {
+  ++pongs_;
+  is_pinging_ = false;
+  trust();
+}
+
+void H2TargetConnection::ping() {
+  is_pinging_ = true;
+  link_.session().ping();
+  link_.flush_soon();
+}
+
+// One that has never said a word, or may not be asked, is not worth the wait.
+void H2TargetConnection::doubt() {
+  if (pool_ == nullptr || has_ended() || is_closing_) return;
+  if (!has_peer_settings_ || settings_.ping_interval.count() == 0) return retire();
+  is_doubted_ = true;
+  if (is_pinging_) return;
+  activity_seen_ = activity();
+  ping();
+  ping_deadline_.set(settings_.ping_timeout);
+}
+
+void H2TargetConnection::trust() {
+  if (std::exchange(is_doubted_, false) && pool_ != nullptr) pool_->call_waiters();
+}
 
 // A target that vanished without a word keeps its requests waiting for ever; one that still lives
 // answers PING, whatever it is busy with.
@@ -182,11 +217,8 @@ void H2TargetConnection::look_after() {
   const bool is_silent = activity() == activity_seen_;
   activity_seen_ = activity();
   if (is_silent && is_pinging_) return link_.end(Reason::target_ping_timeout);
-  is_pinging_ = is_silent && leases_ > 0;
-  if (is_pinging_) {
-    link_.session().ping();
-    link_.flush_soon();
-  }
+  is_pinging_ = false;
+  if (is_doubted_ || (is_silent && leases_ > 0)) ping();
   ping_deadline_.set(is_pinging_ ? settings_.ping_timeout : settings_.ping_interval);
 }
 
@@ -199,6 +231,8 @@ H2Lease::H2Lease(std::shared_ptr<H2TargetConnection> connection)
 
 H2Lease::H2Lease(H2Lease&& other) noexcept
     : connection_(std::move(other.connection_)),
+      opened_at_(other.opened_at_),
+      received_then_(other.received_then_),
       was_opened_(other.was_opened_),
       closes_after_(other.closes_after_) {}
 
@@ -206,6 +240,8 @@ H2Lease& H2Lease::operator=(H2Lease&& other) noexcept {
   if (this == &other) return *this;
   release();
   connection_ = std::move(other.connection_);
+  opened_at_ = other.opened_at_;
+  received_then_ = other.received_then_;
   was_opened_ = other.was_opened_;
   closes_after_ = other.closes_after_;
   return *this;
@@ -214,11 +250,22 @@ H2Lease& H2Lease::operator=(H2Lease&& other) noexcept {
 void H2Lease::opened() {
   if (std::exchange(was_opened_, true)) return;
   --connection_->unopened_;
+  opened_at_ = connection_->loop_.clock.now();
+  received_then_ = connection_->link_.bytes_received();
+}
+
+// Long enough for a target that lives to have said something, whoever gave up waiting: clients that
+// leave at once prove nothing, and must not make us open connections.
+bool H2Lease::was_in_vain() const {
+  constexpr std::chrono::milliseconds patience{100};
+  return was_opened_ && connection_->link_.bytes_received() == received_then_ &&
+         connection_->loop_.clock.now() - opened_at_ >= patience;
 }
 
 // The connection may be at work below us: what is the last to hold it lets go in another turn.
 void H2Lease::release() {
   if (connection_ == nullptr) return;
+  if (was_in_vain()) connection_->doubt();
   const std::shared_ptr<H2TargetConnection> connection = std::move(connection_);
   if (closes_after_ && connection->leases_ == 1) connection->leave_pool();
   connection->remove_lease(was_opened_);

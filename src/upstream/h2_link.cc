@@ -73,6 +73,7 @@ net::Task<Reason> H2Link::run(net::Buffer received) {
 
 // False: the peer broke a rule, and the session is over.
 bool H2Link::feed(base::Bytes bytes) {
+  bytes_received_ += bytes.size();
   const Reason reason = session_.receive(bytes, stream_.loop().clock.now());
   if (reason != Reason::none) reason_ = reason;
   wake_noted();

@@ -36,7 +36,8 @@ struct Door {
 };
 const std::vector<Door> doors = {
     {"yaml-cpp/", {"config"}}, {"spdlog/", {"observe"}}, {"prometheus/", {"observe"}},
-    {"openssl/", {"net"}},     {"nghttp2/", {"http"}},   {"re2/", {"route"}},
+    {"openssl/", {"net"}},     {"nghttp2/", {"http"}},   {"zlib.h", {"http"}},
+    {"brotli/", {"http"}},     {"zstd.h", {"http"}},     {"re2/", {"route"}},
     {"CLI/", {"app"}},
 };
 

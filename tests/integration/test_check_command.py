@@ -195,6 +195,53 @@ def test_a_file_that_is_no_certificate_is_refused(check, certificate, tmp_path):
     assert any("garbage.crt" in line for line in lines), lines
 
 
+def test_files_of_tls_are_reported_at_the_key_that_names_them(check, certificate, tmp_path):
+    """Each error has the line of the very key, and the path of the file."""
+    missing = {name: tmp_path / f"missing-{name}" for name in
+               ("cert", "key", "ocsp", "store", "crl", "ca", "client_cert", "client_key")}
+    text = f"""\
+listeners:
+  - name: one
+    bind: "127.0.0.1:{free_port()}"
+    tls:
+      certificates:
+        - cert: {missing["cert"]}
+          key: {missing["key"]}
+        - cert: {certificate.cert}
+          key: {certificate.key}
+          ocsp: {missing["ocsp"]}
+      client_certificates:
+        mode: verify
+        trust_store: {missing["store"]}
+        crls:
+          - {certificate.cert}
+          - {missing["crl"]}
+    default_action: {{ forward: targets }}
+target_groups:
+  - name: targets
+    protocol: https
+    tls:
+      ca: {missing["ca"]}
+      client_cert: {missing["client_cert"]}
+      client_key: {missing["client_key"]}
+    targets: [{{ address: "127.0.0.1:9" }}]
+"""
+    status, lines = check(text)
+    assert status == 1
+    listener_tls, group_tls = "listeners[0].tls.", "target_groups[0].tls."
+    keys = {"cert": listener_tls + "certificates.cert", "key": listener_tls + "certificates.key",
+            "ocsp": listener_tls + "certificates.ocsp",
+            "store": listener_tls + "client_certificates.trust_store",
+            "crl": listener_tls + "client_certificates.crls", "ca": group_tls + "ca",
+            "client_cert": group_tls + "client_cert", "client_key": group_tls + "client_key"}
+    for name, key in keys.items():
+        number, line = next((n, each) for n, each in enumerate(text.splitlines(), 1)
+                            if str(missing[name]) in each)
+        column = line.index(str(missing[name])) + 1
+        assert any(f"site.yaml:{number}:{column}: {key}: " in each and f"'{missing[name]}'" in each
+                   for each in lines), (name, lines)
+
+
 def test_a_missing_authority_of_targets_is_refused(check, tmp_path):
     status, lines = check(yaml_text({
         "listeners": [listener("web", bind=f"127.0.0.1:{free_port()}")],

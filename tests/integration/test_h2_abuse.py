@@ -181,7 +181,16 @@ FLOODS = {
     "empty DATA": ("h2_too_many_empty_data", empty_data),
     "DATA of padding": ("h2_too_many_empty_data", padded_empty_data),
     "WINDOW_UPDATE": ("h2_too_many_window_updates", window_drips),
+    "field blocks that are refused":
+        ("h2_too_many_refused_heads", lambda: batches(
+            lambda i: headers(odd(i), indexed_bomb(20)), 200, size=1)),
 }
+
+
+def indexed_bomb(references):
+    """One large field in the table, and references to it of one byte each (RFC 7541 6.1)."""
+    pairs = block(*request_fields())
+    return (pairs + b"\x40" + h2.text("x-bomb") + h2.text("b" * 3_900) + b"\xbe" * references)
 
 
 @pytest.fixture
@@ -223,12 +232,6 @@ def test_resets_that_the_client_provokes_end_its_connection(proxy, reason, make)
 
 
 # --- field blocks --------------------------------------------------------------------------------
-
-def indexed_bomb(references):
-    """One large field in the table, and references to it of one byte each (RFC 7541 6.1)."""
-    pairs = block(*request_fields())
-    return (pairs + b"\x40" + h2.text("x-bomb") + h2.text("b" * 3_900) + b"\xbe" * references)
-
 
 BOMBS = {
     "HPACK references": (indexed_bomb(12_000), 431),

@@ -1,5 +1,6 @@
 """Targets that speak HTTP/2, behind clients that speak HTTP/1.1."""
 
+import signal
 import subprocess
 import threading
 from concurrent import futures
@@ -153,7 +154,7 @@ def test_goaway_loses_nothing(start_sluice, start_h2_target):
 
     first = threading.Event()
     target = start_h2_target(answer)
-    proxy = start_sluice(towards(target))
+    proxy = start_sluice(towards(target, retry={"budget": {"percent": 0, "burst": 0}}))
     with futures.ThreadPoolExecutor(2) as pool:
         waits = pool.submit(curl, proxy, "/first")
         wait_until(lambda: target.requests == 1, "the first request is there")
@@ -225,6 +226,103 @@ def test_a_target_that_falls_silent_is_found_out(start_sluice, start_h2_target):
     target.connections[0].is_over.set()
     assert answered == b"504"
     assert proxy.final_log()[-1]["reason"] == "target_ping_timeout"
+
+
+# No PING by itself, and short waits for answers: what a test sees comes of the requests.
+IMPATIENT = {"http2": {"ping_interval": "1h", "ping_timeout": "2s"}, "retry": {"attempts": 0},
+             "timeouts": {"response_header": "2s"}}
+STATUS = ("-o", "/dev/null", "-w", "%{http_code}")
+
+
+def test_a_dead_connection_is_not_chosen_again_after_a_request_in_vain(start_sluice,
+                                                                       start_h2_target):
+    """With so little traffic that nothing waits when PING would be due by time."""
+    def answer(connection, request):
+        if request.headers[":path"] == "/freezes":
+            with connection._lock:
+                thaw.wait(60)
+            return
+        echo(connection, request)
+
+    thaw = threading.Event()
+    target = start_h2_target(answer)
+    proxy = start_sluice(towards(target, **IMPATIENT))
+    try:
+        assert curl(proxy, "/lives") == b"/lives"
+        assert curl(proxy, "/freezes", *STATUS) == b"504"
+        assert curl(proxy, "/lives") == b"/lives"
+        assert len(target.connections) == 2
+        # No PING was answered.
+        proxy.wait_for_metric_value("sluice_target_connections", 1, target_group="targets")
+    finally:
+        thaw.set()
+
+
+def test_a_connection_that_answers_ping_is_used_again(start_sluice, start_h2_target):
+    def answer(connection, request):
+        if request.headers[":path"] != "/never":
+            echo(connection, request)
+
+    target = start_h2_target(answer)
+    proxy = start_sluice(towards(target, **IMPATIENT))
+    assert curl(proxy, "/lives") == b"/lives"
+    assert curl(proxy, "/never", *STATUS) == b"504"
+    first = target.connections[0]
+    wait_until(lambda: first.pings == 1, "it is asked whether it lives")
+    before = first.requests
+    wait_until(lambda: curl(proxy, "/lives") == b"/lives" and first.requests > before,
+               "it takes requests again")
+    assert not first.is_over.is_set()
+
+
+def test_where_there_is_no_ping_a_connection_in_doubt_is_given_up(start_sluice, start_h2_target):
+    def answer(connection, request):
+        if request.headers[":path"] != "/never":
+            echo(connection, request)
+
+    target = start_h2_target(answer)
+    proxy = start_sluice(towards(target, **{**IMPATIENT, "http2": {"ping_interval": "0"}}))
+    assert curl(proxy, "/lives") == b"/lives"
+    assert curl(proxy, "/never", *STATUS) == b"504"
+    wait_until(target.connections[0].is_over.is_set, "it is closed")
+    assert curl(proxy, "/lives") == b"/lives"
+    assert len(target.connections) == 2
+
+
+def test_a_process_that_is_stopped_and_goes_on(start_sluice, start_program, tmp_path):
+    (tmp_path / "page").write_bytes(b"page")
+    port = free_port()
+    program = start_program(port, "nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", str(tmp_path),
+                            str(port))
+    proxy = start_sluice(towards(f"127.0.0.1:{port}", **IMPATIENT))
+    assert curl(proxy, "/page") == b"page"
+    program.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            assert curl(proxy, "/page", *STATUS) == b"504"
+        # The first is found dead, those after it never said a word.
+        proxy.wait_for_metric_value("sluice_target_connections", 0, target_group="targets")
+    finally:
+        program.send_signal(signal.SIGCONT)
+    assert curl(proxy, "/page") == b"page"
+
+
+def refusing(connection, request):
+    connection.reset(request, 7)  # REFUSED_STREAM
+
+
+def test_what_is_refused_again_and_again_is_repeated_within_the_budget(start_sluice,
+                                                                       start_h2_target):
+    """The first repetition is free: a connection that ends in order costs no request."""
+    target = start_h2_target(refusing)
+    proxy = start_sluice(towards(target, retry={"attempts": 0,
+                                                "budget": {"percent": 0, "burst": 2}}))
+    assert curl(proxy, "/", *STATUS) == b"502"
+    assert target.requests == 1 + 1 + 2
+    assert curl(proxy, "/", *STATUS) == b"502"
+    assert target.requests == 4 + 1 + 1
+    proxy.wait_for_metric_value("sluice_target_retry_budget_exhausted_total", 2,
+                                target_group="targets")
 
 
 def test_a_target_of_http1_is_told_apart(start_sluice, start_target):

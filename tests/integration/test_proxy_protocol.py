@@ -121,6 +121,28 @@ def test_rules_and_trusted_proxies_look_at_the_header_s_client(start_sluice, tar
     assert ask(v2_tcp4("203.0.113.1"), ("X-Forwarded-For", "192.0.2.9")) == b"inside"
 
 
+def test_what_the_header_says_besides_is_in_the_log(start_sluice, target):
+    verified = struct.pack(">BI", 0x03, 0) + tlv(0x21, b"TLSv1.3") + tlv(0x22, b"alice")
+    proxy = start_sluice(facing(LOOPBACK, target))
+
+    def logged(tlvs):
+        with proxy.client() as sender:
+            sender.send(v2_tcp4(tlvs=tlvs) + request())
+            assert sender.response().body == b"served"
+        line = proxy.wait_for_log(len(target.requests))[-1]
+        return {name: value for name, value in line.items() if name.startswith("proxy_")}
+
+    assert logged(b"") == {}
+    assert logged(tlv(1, b"h2") + tlv(2, b"site.test") + tlv(5, b"id-7\n\xff") +
+                  tlv(0x20, verified) + tlv(0xEA, b"\x01vpce-0123")) == {
+        "proxy_authority": "site.test", "proxy_unique_id": "id-7\n\xff", "proxy_alpn": "h2",
+        "proxy_tls_verified": True, "proxy_tls_common_name": "alice",
+        "proxy_vpc_endpoint": "vpce-0123"}
+    # 0 in the field of the verification says nothing where there was no certificate.
+    assert logged(tlv(0x20, struct.pack(">BI", 0x01, 0))) == {"proxy_tls_verified": False}
+    assert logged(tlv(2, b"a" * 3000)) == {"proxy_authority": "a" * 256 + "..."}
+
+
 def test_the_header_comes_before_tls(start_sluice, target, authority, certificate):
     proxy = start_sluice(facing(LOOPBACK, target, listener_more={"tls": tls(certificate)}))
     header = v2_tcp4(tlvs=tlv(2, b"site.test"))

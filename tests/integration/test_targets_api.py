@@ -98,13 +98,14 @@ def test_groups_and_their_targets_are_told(start_sluice, start_target):
     proxy = start_sluice({"listeners": [listener()], "target_groups": [
         group("targets", {"address": target.address, "weight": 3}, algorithm="least_time",
               stickiness={"type": "lb_cookie"}),
-        group("spare", target)]})
+        group("spare", target, protocol_version="http2")]})
     groups = get(proxy, "/v1/target-groups")
     assert [each["name"] for each in groups] == ["targets", "spare"]
     assert groups[0] == {
-        "name": "targets", "protocol": "http", "algorithm": "least_time",
+        "name": "targets", "protocol": "http", "protocol_version": "http1", "algorithm": "least_time",
         "stickiness": "lb_cookie", "in_use": True, "ejected": 0, "fails_open": False,
         "targets": {"initial": 0, "healthy": 1, "unhealthy": 0, "draining": 0, "unused": 0}}
+    assert groups[1]["protocol_version"] == "http2"
     assert groups[1]["in_use"] is False and groups[1]["targets"]["unused"] == 1
     assert get(proxy, "/v1/target-groups/spare") == groups[1]
     with proxy.client() as client:

@@ -92,6 +92,7 @@ struct Http2Abuse {
   std::uint32_t priority_updates = 400;
   std::uint32_t empty_data = 100;
   std::uint32_t window_updates = 20'000;  // beyond one per 1,000 bytes of content sent
+  std::uint32_t refused_heads = 50;       // field blocks beyond a limit
 };
 
 // HTTP/2 connections of clients, on listeners with `http2`.
@@ -121,6 +122,10 @@ struct CertificateFiles {
   std::string key;          // PEM
   Position position;
   std::string ocsp = {};  // DER, an answer about the leaf to be stapled; empty: none
+  // Of the keys that name the files.
+  Position certificate_position = {};
+  Position key_position = {};
+  Position ocsp_position = {};
 };
 
 enum class TlsVersion : std::uint8_t { tls1_0, tls1_1, tls1_2, tls1_3 };
@@ -141,6 +146,8 @@ struct ClientCertificates {
   bool advertise_trust_store = false;  // the authorities' names go to every client
   std::uint64_t chain_bytes = 64 * kibibyte;  // what a client may send, 1 KiB..64 KiB
   Position position;
+  Position trust_store_position;
+  std::vector<Position> crl_positions;  // of each of `crls`
 };
 
 // When a request for another host than the one the client named in its handshake is 421.
@@ -167,6 +174,10 @@ struct ServerTls {
   Position ticket_keys_position;
   Milliseconds expiry_warning{30 * 86'400'000LL};  // before a certificate's end; 0: off
   Milliseconds watch_interval{10'000};             // between looks at the files; 0: off
+  // Of the keys; of `policy` where that gave the list.
+  Position ciphers_position;
+  Position ciphersuites_position;
+  Position groups_position;
 };
 
 // When a failed try is repeated on another target. Never after a part of the answer has gone out.
@@ -266,6 +277,9 @@ struct ClientTls {
   std::string ciphers;                  // OpenSSL list for TLS 1.2; empty: OpenSSL's default
   Milliseconds watch_interval{10'000};  // between looks at the files; 0: off
   Position position;
+  Position ca_position;
+  Position server_name_position;
+  Position ciphers_position;
 
   [[nodiscard]] bool has_files() const { return !ca.empty() || certificate.has_value(); }
   [[nodiscard]] bool is_watched() const { return has_files() && watch_interval.count() != 0; }

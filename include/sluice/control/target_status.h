@@ -19,6 +19,7 @@ inline constexpr std::size_t target_states = static_cast<std::size_t>(target::St
 struct GroupStatus {
   std::string name;
   bool is_https = false;  // towards the targets
+  config::ProtocolVersion protocol_version = config::ProtocolVersion::http1;
   std::string algorithm;
   config::StickinessType stickiness = config::StickinessType::none;
   std::array<std::size_t, target_states> by_state{};  // counts, as State; draining ones included

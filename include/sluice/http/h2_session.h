@@ -36,7 +36,6 @@ enum class H2Error : std::uint32_t {
   cancel = 0x8,
   compression_error = 0x9,
   enhance_your_calm = 0xb,
-  http_1_1_required = 0xd,
 };
 
 // A decoded field block: pseudo-header fields and all others in the order of their coming, as
@@ -126,6 +125,8 @@ class H2Stream {
   // Received and not consumed yet, of this stream's window.
   std::uint32_t held_bytes_ = 0;
   std::uint32_t consumed_since_growth_ = 0;
+  std::uint32_t window_limit_ = 0;
+  std::uint64_t content_sent_ = 0;
   bool has_head_ = false;        // the final one has come
   bool has_ended_ = false;       // the peer's message is whole
   bool is_reset_by_us_ = false;  // events end, but for on_closed
@@ -159,6 +160,8 @@ struct H2Settings {
   std::uint32_t priority_updates = 400;   // PRIORITY_UPDATE and PRIORITY
   std::uint32_t empty_data = 100;         // DATA frames without content that do not end the stream
   std::uint32_t window_updates = 20'000;  // beyond one per 1,000 bytes sent
+  // Field blocks beyond one of the limits above, trailers and those of refused streams, too (T15).
+  std::uint32_t refused_heads = 50;
 };
 
 class H2Session {
@@ -228,6 +231,8 @@ class H2Session {
   void reset(H2Stream& stream, H2Error error);
   // So many of the bytes given by on_data are not held any more: the windows open again.
   void consumed(H2Stream& stream, std::size_t bytes);
+  // From now on the stream's window grows no further than that; never beyond max_window_bytes.
+  void bound_window(H2Stream& stream, std::uint32_t bytes);
 
   // --- streams, client
   // Opens `stream` with a request. False: no more can be opened now (may_open), or for ever.
@@ -249,6 +254,9 @@ class H2Session {
   // Since the beginning; content only.
   [[nodiscard]] std::uint64_t content_received() const;
   [[nodiscard]] std::uint64_t content_sent() const;
+  [[nodiscard]] std::uint64_t content_sent(const H2Stream& stream) const;
+  // The peer takes no content of this stream for now, whatever it takes of others.
+  [[nodiscard]] bool is_window_shut(const H2Stream& stream) const;
 
   struct Impl;  // of h2_impl.h
 

@@ -47,6 +47,7 @@ struct ProxyHeader {
   std::string authority;
   std::string unique_id;  // at most 128 bytes
   std::optional<ProxyTls> tls;
+  std::string vpc_endpoint;  // of AWS PrivateLink, as a Network Load Balancer tells it
 
   friend bool operator==(const ProxyHeader&, const ProxyHeader&) = default;
 };

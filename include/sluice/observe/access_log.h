@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,22 @@
 #include "sluice/observe/reason.h"
 
 namespace sluice::observe {
+
+// What a header of the PROXY protocol said besides addresses, as its sender sent it. Empty:
+// nothing.
+struct ProxyFacts {
+  std::string authority;
+  std::string unique_id;
+  std::string alpn;
+  std::optional<bool> tls_verified;  // the client showed a certificate, and it was verified
+  std::string tls_common_name;
+  std::string vpc_endpoint;
+
+  [[nodiscard]] bool is_empty() const {
+    return authority.empty() && unique_id.empty() && alpn.empty() && !tls_verified.has_value() &&
+           tls_common_name.empty() && vpc_endpoint.empty();
+  }
+};
 
 // Views are read during `append` only. A duration below zero means "did not happen" and is logged
 // as null.
@@ -49,7 +66,8 @@ struct AccessRecord {
   std::string_view tls_protocol;  // "TLSv1.3"
   std::string_view tls_cipher;
   std::string_view sni;
-  std::chrono::nanoseconds header_time{-1};    // first byte to the end of the request's head
+  const ProxyFacts* proxy = nullptr;         // those that are there follow the fields of every line
+  std::chrono::nanoseconds header_time{-1};  // first byte to the end of the request's head
   std::chrono::nanoseconds connect_time{-1};   // to the target, TLS included; 0 on a reused one
   std::chrono::nanoseconds response_time{-1};  // request sent to the answer's head
   std::chrono::nanoseconds total_time{-1};  // head complete to the last byte handed to the kernel

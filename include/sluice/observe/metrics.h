@@ -87,6 +87,9 @@ enum class Metric : std::uint8_t {
   health_checks_total,                  // {target_group, result} result: success | failure
   sticky_requests_total,                // {target_group, result}
   rule_sticky_requests_total,           // {listener, rule, result} of group stickiness
+  compressed_answers_total,             // {listener, coding} coding: gzip | br | zstd | skipped
+  compression_input_bytes_total,        // {listener}
+  compression_output_bytes_total,       // {listener}
   tunnels_total,                        // {target_group}
   tunnel_ends_total,                    // {target_group, reason} "-" for an orderly end
   tunnel_bytes_total,                 // {target_group, direction} direction: to_target | to_client

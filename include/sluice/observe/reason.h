@@ -56,6 +56,7 @@ enum class Reason : std::uint8_t {
   connect_protocol_unknown,  // 501: extended CONNECT for anything but WebSocket (RFC 9220 3)
   websocket_version_not_supported,  // 426: a WebSocket handshake with a Sec-WebSocket-Version other
                                     // than 13
+  websocket_refused,                // 501: a WebSocket where there can be none
   header_timeout,                   // 408
   body_timeout,                     // 408
   address_not_admitted,             // 403: the filter ip_access
@@ -82,11 +83,12 @@ enum class Reason : std::uint8_t {
   target_queue_timeout,    // 503: no target had room in time; limits.queue_timeout of the group
   target_deregistered,     // 502: cut at the end of the deregistration_delay
   target_upgrade_invalid,  // 502: a 101 that does not accept what was asked for
-  hedge_lost,              // -: in metrics only: another try answered first
-  target_body_cut,         // answer's head was sent, then the body broke off
-  target_body_malformed,   // the same, bad chunk
-  target_body_timeout,     // the same, silence
-  total_timeout,           // 504, or cut when the head was sent
+  target_websocket_not_offered,  // 502: an HTTP/2 target whose SETTINGS do not offer it (RFC 8441)
+  hedge_lost,                    // -: in metrics only: another try answered first
+  target_body_cut,               // answer's head was sent, then the body broke off
+  target_body_malformed,         // the same, bad chunk
+  target_body_timeout,           // the same, silence
+  total_timeout,                 // 504, or cut when the head was sent
   // --- upgraded connections
   tunnel_idle_timeout,  // -: an upgraded connection fell silent; websocket.idle_timeout
   tunnel_lifetime,      // -: an upgraded connection grew too old; websocket.lifetime
@@ -116,6 +118,7 @@ enum class Reason : std::uint8_t {
   h2_too_many_priority_updates,
   h2_too_many_empty_data,
   h2_too_many_window_updates,
+  h2_too_many_refused_heads,
   // --- connection level: logged on the error log and counted, no exchange
   tls_handshake_failed,
   client_certificate_refused,

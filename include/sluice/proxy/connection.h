@@ -11,6 +11,7 @@
 #include "sluice/net/endpoint.h"
 #include "sluice/net/stream.h"
 #include "sluice/net/transfer.h"
+#include "sluice/observe/access_log.h"
 #include "sluice/proxy/worker.h"
 
 namespace sluice::proxy {
@@ -31,6 +32,7 @@ struct NamedClient {
   std::string address;  // text, made once
   net::Endpoint destination;
   std::string facts;  // the lines X-Forwarded-Proto and X-Forwarded-Port
+  std::unique_ptr<const observe::ProxyFacts> told;  // for the log; null: nothing
 };
 
 class Connection {
@@ -62,6 +64,10 @@ class Connection {
   // The other end of the socket.
   [[nodiscard]] const net::Endpoint& peer() const { return peer_; }
   // Who connected: the peer, or whom its header of the PROXY protocol names.
+  // What else its header said; null: nothing.
+  [[nodiscard]] const observe::ProxyFacts* told_by_proxy() const {
+    return named_ ? named_->told.get() : nullptr;
+  }
   [[nodiscard]] const net::Endpoint& client() const { return named_ ? named_->client : peer_; }
   [[nodiscard]] const std::string& client_address() const {
     return named_ ? named_->address : peer_address_;

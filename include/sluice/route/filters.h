@@ -21,6 +21,7 @@
 #include "sluice/config/model.h"
 #include "sluice/config/node.h"
 #include "sluice/route/action.h"
+#include "sluice/route/filters/compress.h"
 #include "sluice/route/filters/ip_access.h"
 
 namespace sluice::route {
@@ -28,6 +29,7 @@ namespace sluice::route {
 // Null: not set.
 struct Filters {
   std::shared_ptr<const IpAccess> ip_access;
+  std::shared_ptr<const Compress> compress;
 
   bool operator==(const Filters&) const = default;
   [[nodiscard]] bool is_empty() const { return *this == Filters{}; }

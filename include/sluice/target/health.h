@@ -30,7 +30,6 @@ enum class StateReason : std::uint8_t {
   health_check_disabled,       // Target.HealthCheckDisabled: healthy, as nobody asks
   response_code_mismatch,      // Target.ResponseCodeMismatch
   timeout,                     // Target.Timeout
-  failed_health_checks,        // Target.FailedHealthChecks: every other failure
   deregistration_in_progress,  // Target.DeregistrationInProgress
   not_in_use,                  // Target.NotInUse
   internal_error,              // Elb.InternalError: we could not ask

@@ -23,7 +23,7 @@ namespace sluice::upstream {
 
 class H2Channel : public http::H2Stream, public Body, public Sender {
  public:
-  // `write_timeout`: until the session has taken what one `start` gave it.
+  // `write_timeout`: without a byte of it leaving, or of others while its turn has not come.
   H2Channel(H2Link& link, std::chrono::milliseconds write_timeout);
   ~H2Channel() override;
 
@@ -56,9 +56,15 @@ class H2Channel : public http::H2Stream, public Body, public Sender {
   bool cancel_reader();
 
   // --- for a tunnel, instead of the body: bytes as they come
+  // From now on; what the stream carries then is counted by the tunnel alone.
+  void begin_tunnel() { is_tunnel_ = true; }
   [[nodiscard]] std::size_t held_bytes() const { return held_; }
   [[nodiscard]] std::size_t read(base::MutableBytes into);  // opens the window by as much
   [[nodiscard]] net::WaitSlot::Awaiter wait_readable() { return reader_.wait(); }
+  // How far the stream's window may grow, from now on.
+  void bound_window(std::uint32_t bytes) {
+    if (session() != nullptr) session()->bound_window(*this, bytes);
+  }
   void set_write_timeout(std::chrono::milliseconds timeout) { write_timeout_ = timeout; }
   [[nodiscard]] net::Loop& loop() { return link_.stream().loop(); }
 
@@ -92,6 +98,12 @@ class H2Channel : public http::H2Stream, public Body, public Sender {
  private:
   void release_taken();
   [[nodiscard]] net::Transfer advance();
+  struct Progress {
+    std::uint64_t mine = 0;  // content that has left, of this stream and of all
+    std::uint64_t all = 0;
+  };
+  [[nodiscard]] Progress progress() const;
+  [[nodiscard]] bool has_moved_since(const Progress& before) const;
 
   H2Link& link_;
   H2Channel* next_noted_ = nullptr;
@@ -125,6 +137,7 @@ class H2Channel : public http::H2Stream, public Body, public Sender {
   bool sent_end_ = false;
   std::uint64_t bytes_written_ = 0;
 
+  bool is_tunnel_ = false;
   bool is_closed_ = false;
   observe::Reason closed_reason_ = observe::Reason::none;
 };

@@ -38,6 +38,8 @@ class H2TargetStream final : public H2Channel {
   [[nodiscard]] std::uint32_t error_code() const { return error_code_; }
 
   [[nodiscard]] auto wait_head() { return reader_.wait(); }
+  // The peer's first SETTINGS have come, for which it waits in the same way.
+  void settings_came() { note(); }
   void set_deadline(std::chrono::milliseconds after) { read_deadline_.set(after); }
   void clear_deadline() { read_deadline_.clear(); }
 
@@ -70,6 +72,8 @@ class H2Client final : public TargetClient {
   [[nodiscard]] bool was_unprocessed() const override;
   [[nodiscard]] bool is_open() const override;
 
+  [[nodiscard]] net::Task<observe::Reason> await_websocket_offer(
+      std::chrono::milliseconds timeout) override;
   [[nodiscard]] Sender& sender() override { return *stream_; }
   [[nodiscard]] net::Task<observe::Reason> read_head(http::ResponseHead& head,
                                                      http::Method method) override;
@@ -81,6 +85,7 @@ class H2Client final : public TargetClient {
   [[nodiscard]] Body& body() override { return *stream_; }
   [[nodiscard]] std::uint64_t head_bytes() const override { return stream_->head_bytes(); }
   void finish(Pool& pool, bool request_sent_whole, bool may_keep) override;
+  [[nodiscard]] H2Channel* channel() override { return stream_.get(); }
 
  private:
   std::unique_ptr<H2Lease> lease_;  // on the heap: the stream has its address

@@ -20,6 +20,7 @@ namespace sluice::upstream {
 
 struct GroupCells;
 class H2Pool;
+class H2TargetStream;
 
 // What a group says about HTTP/2 towards its targets.
 struct Http2Settings {
@@ -61,8 +62,15 @@ class H2TargetConnection final : public http::H2Session::Owner,
   // How many leases it would give. One until the peer has told its limit.
   [[nodiscard]] std::uint32_t room() const;
 
+  // `stream`, of the only lease there is until then, is told of the peer's first SETTINGS; when the
+  // connection ends before, its wait is cancelled.
+  void tell_settings(H2TargetStream& stream) { settings_waiter_ = &stream; }
+  void forget_settings_waiter(const H2TargetStream& stream) {
+    if (settings_waiter_ == &stream) settings_waiter_ = nullptr;
+  }
+
   // A head of an answer has come.
-  void count_answer() { ++answers_; }
+  void count_answer();
   // Takes no new streams; ends with its last lease.
   void retire();
   // Ends at once, in order; nothing waits on it. For who will not see the loop's next turn.
@@ -74,6 +82,11 @@ class H2TargetConnection final : public http::H2Session::Owner,
   [[nodiscard]] static net::Task<> serve(std::shared_ptr<H2TargetConnection> self);
   void add_lease();
   void remove_lease(bool was_opened);
+  // A stream ended without anything being read since it was opened: no new ones until the target
+  // has answered a PING, or never.
+  void doubt();
+  void trust();
+  void ping();
   void close();
   void leave_pool();
   void become_idle();
@@ -104,10 +117,12 @@ class H2TargetConnection final : public http::H2Session::Owner,
   std::uint64_t answers_ = 0;
   std::uint64_t pongs_ = 0;
   std::uint64_t activity_seen_ = 0;
+  H2TargetStream* settings_waiter_ = nullptr;
   bool has_peer_settings_ = false;
   bool is_idle_ = false;
   bool is_counted_ = true;
-  bool is_pinging_ = false;
+  bool is_pinging_ = false;  // and no answer yet
+  bool is_doubted_ = false;
   bool is_closing_ = false;
   bool has_ended_ = false;
   net::Deadline idle_deadline_;
@@ -132,7 +147,11 @@ class H2Lease {
   void release();
 
  private:
+  [[nodiscard]] bool was_in_vain() const;
+
   std::shared_ptr<H2TargetConnection> connection_;
+  base::SteadyTime opened_at_{};
+  std::uint64_t received_then_ = 0;  // of the connection, when the stream was opened
   bool was_opened_ = false;
   bool closes_after_ = false;
 };

@@ -40,6 +40,7 @@ class H2Link {
   // Ends `run` with that reason.
   void end(observe::Reason reason);
   [[nodiscard]] bool has_ended() const { return has_ended_; }
+  [[nodiscard]] std::uint64_t bytes_received() const { return bytes_received_; }
   // What `run` returns when the stream's read deadline passes; none at first.
   void set_silence_reason(observe::Reason reason) { silence_reason_ = reason; }
 
@@ -63,6 +64,7 @@ class H2Link {
   http::H2Session session_;
   std::chrono::milliseconds write_timeout_;
   net::Buffer output_;
+  std::uint64_t bytes_received_ = 0;
   net::WaitSlot written_;  // for `run`, which waits for it at its end
   H2Channel* first_noted_ = nullptr;
   H2Channel* last_noted_ = nullptr;

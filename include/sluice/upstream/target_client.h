@@ -34,6 +34,14 @@ class TargetClient {
   [[nodiscard]] virtual bool was_unprocessed() const { return false; }
   [[nodiscard]] virtual bool is_open() const = 0;
 
+  // HTTP/2, before anything is sent: none when the target offers WebSockets (RFC 8441 3), for which
+  // its SETTINGS are awaited. Else target_websocket_not_offered; or target_connect_timeout,
+  // target_connect_failed when there are no SETTINGS within `timeout`, or at all.
+  [[nodiscard]] virtual net::Task<observe::Reason> await_websocket_offer(
+      std::chrono::milliseconds /*timeout*/) {
+    co_return observe::Reason::none;
+  }
+
   [[nodiscard]] virtual Sender& sender() = 0;
   // The next head of the answer, a 1xx included. None, or why the answer is unusable.
   [[nodiscard]] virtual net::Task<observe::Reason> read_head(http::ResponseHead& head,

@@ -8,5 +8,7 @@ namespace sluice::route {
 
 void read_ip_access(const config::Node& value, Filters& filters, const FilterContext& context,
                     config::Problems& problems);
+void read_compress(const config::Node& value, Filters& filters, const FilterContext& context,
+                   config::Problems& problems);
 
 }  // namespace sluice::route

@@ -1,5 +1,5 @@
-"""A target that speaks HTTP/2 by prior knowledge, with python3-h2: one thread per connection, and a
-script that says what is done with each request."""
+"""A target that speaks HTTP/2 by prior knowledge, with python3-h2: one thread per connection, a script
+that says what is done with each request, and one for WebSockets (RFC 8441)."""
 
 import socket
 import threading
@@ -9,13 +9,28 @@ import h2.connection
 import h2.events
 import h2.settings
 
+from support.h2_tunnel import H2Tunnel, pass_on
+from support.http1 import Ended
+from support.waiting import wait_for_event
+
 
 class H2Target:
-    """`answer(connection, request)` is called with each whole request, in a thread of its own."""
+    """`answer(connection, request)` is called with each whole request, in a thread of its own, and
+    `websocket(tunnel)` with each extended CONNECT, which it has to accept. These are offered when
+    there is such a script. `settings_after`: an event without which no SETTINGS are sent."""
 
-    def __init__(self, answer, max_concurrent_streams=None):
+    def __init__(self, answer=None, max_concurrent_streams=None, websocket=None,
+                 settings_after=None):
         self._answer = answer
-        self._limit = max_concurrent_streams
+        self.websocket = websocket
+        self.settings_after = settings_after
+        self.settings = {}
+        if max_concurrent_streams is not None:
+            self.settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = max_concurrent_streams
+        if websocket is not None:
+            self.settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
+        self.tunnels = []
+        self.failures = []  # of scripts for WebSockets, seen at `close`
         self.connections = []
         self.most_streams = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -28,7 +43,7 @@ class H2Target:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            connection = H2Connection(self, peer, self._limit)
+            connection = H2Connection(self, peer)
             self.connections.append(connection)
             threading.Thread(target=connection.serve, args=(self._answer,), daemon=True).start()
 
@@ -47,6 +62,8 @@ class H2Target:
             pass
         for connection in self.connections:
             connection.cut()
+        if self.failures:
+            raise self.failures[0]
 
 
 class Request:
@@ -57,10 +74,11 @@ class Request:
 
 
 class H2Connection:
-    def __init__(self, target, peer, limit):
+    def __init__(self, target, peer):
         self._target = target
         self._peer = peer
-        self._lock = threading.RLock()
+        self.lock = self._lock = threading.RLock()
+        self._tunnels = {}
         self._window_opened = threading.Condition(self._lock)
         self._open = {}
         self.requests = 0
@@ -68,13 +86,15 @@ class H2Connection:
         self.resets = []
         self.pings = 0
         self.is_over = threading.Event()
-        self._http2 = h2.connection.H2Connection(
+        self.http2 = self._http2 = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=False, header_encoding=None))
-        if limit is not None:
-            self._http2.local_settings = h2.settings.Settings(client=False, initial_values={
-                h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: limit})
+        if target.settings:
+            self._http2.local_settings = h2.settings.Settings(client=False,
+                                                              initial_values=target.settings)
 
     def serve(self, answer):
+        if self._target.settings_after is not None:
+            wait_for_event(self._target.settings_after)
         with self._lock:
             self._http2.initiate_connection()
             self._flush()
@@ -85,6 +105,8 @@ class H2Connection:
                              if (each := self._take(event)) is not None]
                     self._flush()
                     self._window_opened.notify_all()
+                    for tunnel in self._tunnels.values():
+                        tunnel.note_change()  # a window may have opened
                 for request in whole:
                     threading.Thread(target=answer, args=(self, request), daemon=True).start()
         except (OSError, h2.exceptions.ProtocolError) as failure:
@@ -93,9 +115,19 @@ class H2Connection:
         self.is_over.set()
         with self._lock:
             self._window_opened.notify_all()
+            for tunnel in self._tunnels.values():
+                tunnel.note_lost()
 
     def _take(self, event):
-        if isinstance(event, h2.events.RequestReceived):
+        tunnel = self._tunnels.get(getattr(event, "stream_id", None))
+        if tunnel is not None:
+            pass_on(event, tunnel)
+        elif isinstance(event, h2.events.RequestReceived) and (b":protocol", b"websocket") in [
+                tuple(each) for each in event.headers]:
+            tunnel = self._tunnels[event.stream_id] = TargetTunnel(self, event)
+            self._target.tunnels.append(tunnel)
+            threading.Thread(target=self._run, args=(tunnel,), daemon=True).start()
+        elif isinstance(event, h2.events.RequestReceived):
             self._open[event.stream_id] = Request(event.stream_id, event.headers)
             self._target.most_streams = max(self._target.most_streams, len(self._open))
         elif isinstance(event, h2.events.DataReceived):
@@ -105,10 +137,25 @@ class H2Connection:
         elif isinstance(event, h2.events.StreamEnded):
             self.requests += 1
             return self._open.get(event.stream_id)
+        elif isinstance(event, h2.events.PingReceived):
+            self.pings += 1
         elif isinstance(event, h2.events.StreamReset):
             self._open.pop(event.stream_id, None)
             self.resets.append(event.error_code)
         return None
+
+    def _run(self, tunnel):
+        try:
+            self._target.websocket(tunnel)
+        except (OSError, Ended, h2.exceptions.ProtocolError):
+            pass  # the proxy left; a test that minds looks at what the client or the record says
+        except BaseException as failure:  # noqa: BLE001: shown by `close`
+            self._target.failures.append(failure)
+        finally:
+            tunnel.close()
+
+    def flush(self):
+        self._flush()
 
     def _flush(self):
         try:
@@ -161,3 +208,22 @@ class H2Connection:
             self._peer.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+
+
+class TargetTunnel(H2Tunnel):
+    def __init__(self, connection, event):
+        super().__init__(connection, event.stream_id, event.headers)
+        self.connection = connection
+
+    def answer_with(self, status, *fields, body=b"", ends=True):
+        """Any answer; of one that opens the tunnel `ends` is False."""
+        with self.connection.lock:
+            http2 = self.connection.http2
+            http2.send_headers(self.stream, [(":status", str(status)), *fields],
+                               end_stream=ends and not body)
+            if body:
+                http2.send_data(self.stream, body, end_stream=ends)
+            self.connection.flush()
+
+    def accept(self, *fields):
+        self.answer_with(200, *fields, ends=False)

@@ -103,8 +103,11 @@ def accept_handshake(connection, *fields):
 
 def echo(connection, *fields):
     """The script of a target that echoes messages, pings and the close frame."""
-    if accept_handshake(connection, *fields) is None:
-        return
+    if accept_handshake(connection, *fields) is not None:
+        echo_frames(connection)
+
+
+def echo_frames(connection):
     while (received := read_frame(connection.wire)) is not None:
         assert received.masked, "a client's frames are masked"
         answer = {PING: PONG}.get(received.opcode, received.opcode)

@@ -25,7 +25,7 @@ TEST(Http2, every_key_is_read) {
       "http2: { max_concurrent_streams: 7, initial_window: 128KiB, max_window: 1MiB,\n"
       "  cookie_crumbs: 9, abuse: { window: 2s, resets: 1, provoked_resets: 2,\n"
       "  continuations: 3, settings: 4, pings: 5, priority_updates: 6, empty_data: 0,\n"
-      "  window_updates: 8 } }\n");
+      "  window_updates: 8, refused_heads: 9 } }\n");
   ASSERT_TRUE(loaded.model) << joined(loaded);
   const Http2& http2 = loaded.model->http2;
   EXPECT_EQ(http2.max_concurrent_streams, 7U);
@@ -41,6 +41,7 @@ TEST(Http2, every_key_is_read) {
   EXPECT_EQ(http2.abuse.priority_updates, 6U);
   EXPECT_EQ(http2.abuse.empty_data, 0U);
   EXPECT_EQ(http2.abuse.window_updates, 8U);
+  EXPECT_EQ(http2.abuse.refused_heads, 9U);
 }
 
 TEST(Http2, a_window_must_not_begin_larger_than_it_may_grow) {

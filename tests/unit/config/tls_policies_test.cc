@@ -41,6 +41,64 @@ TEST(TlsPolicies, those_that_cannot_be_kept_are_refused_with_the_reason) {
   EXPECT_NE(error.find("post-quantum"), std::string::npos) << error;
 }
 
+// The tables of ALB's guide ("Security policies"), line by line.
+TEST(TlsPolicies, ciphers_are_those_of_alb_in_its_order) {
+  struct Row {
+    std::string_view cipher;
+    bool is_sha1;
+    bool is_rsa;
+  };
+  constexpr Row table[] = {{"ECDHE-ECDSA-AES128-GCM-SHA256", false, false},
+                           {"ECDHE-RSA-AES128-GCM-SHA256", false, false},
+                           {"ECDHE-ECDSA-AES128-SHA256", false, false},
+                           {"ECDHE-RSA-AES128-SHA256", false, false},
+                           {"ECDHE-ECDSA-AES128-SHA", true, false},
+                           {"ECDHE-RSA-AES128-SHA", true, false},
+                           {"ECDHE-ECDSA-AES256-GCM-SHA384", false, false},
+                           {"ECDHE-RSA-AES256-GCM-SHA384", false, false},
+                           {"ECDHE-ECDSA-AES256-SHA384", false, false},
+                           {"ECDHE-RSA-AES256-SHA384", false, false},
+                           {"ECDHE-RSA-AES256-SHA", true, false},
+                           {"ECDHE-ECDSA-AES256-SHA", true, false},
+                           {"AES128-GCM-SHA256", false, true},
+                           {"AES128-SHA256", false, true},
+                           {"AES128-SHA", true, true},
+                           {"AES256-GCM-SHA384", false, true},
+                           {"AES256-SHA256", false, true},
+                           {"AES256-SHA", true, true}};
+  struct Policy {
+    std::string_view name;
+    TlsVersion least;
+    bool has_sha1;
+    bool has_rsa;
+  };
+  for (const Policy& policy : {Policy{"2016-08", TlsVersion::tls1_0, true, true},
+                               {"2015-05", TlsVersion::tls1_0, true, true},
+                               {"TLS-1-1-2017-01", TlsVersion::tls1_1, true, true},
+                               {"TLS-1-2-2017-01", TlsVersion::tls1_2, false, true},
+                               {"TLS-1-2-Ext-2018-06", TlsVersion::tls1_2, true, true},
+                               {"FS-2018-06", TlsVersion::tls1_0, true, false},
+                               {"FS-1-1-2019-08", TlsVersion::tls1_1, true, false},
+                               {"FS-1-2-2019-08", TlsVersion::tls1_2, true, false},
+                               {"FS-1-2-Res-2019-08", TlsVersion::tls1_2, false, false}}) {
+    std::string error;
+    const TlsPolicy* const found = find_tls_policy(policy.name, error);
+    ASSERT_NE(found, nullptr) << policy.name;
+    EXPECT_EQ(found->min_version, policy.least) << policy.name;
+    EXPECT_EQ(found->max_version, TlsVersion::tls1_2) << policy.name;
+    std::string expected;
+    for (const Row& row : table) {
+      if ((row.is_sha1 && !policy.has_sha1) || (row.is_rsa && !policy.has_rsa)) continue;
+      if (!expected.empty()) expected += ':';
+      expected += row.cipher;
+    }
+    EXPECT_EQ(found->ciphers, expected) << policy.name;
+  }
+  std::string error;
+  EXPECT_EQ(find_tls_policy("ELBSecurityPolicy-TLS-1-0-2015-04", error), nullptr);
+  EXPECT_NE(error.find("DES-CBC3-SHA"), std::string::npos) << error;
+}
+
 TEST(ServerTlsSettings, a_policy_gives_versions_and_ciphers_and_keys_beside_it_override_them) {
   const auto plain = load_yaml(listener("policy: ELBSecurityPolicy-TLS13-1-0-2021-06"));
   ASSERT_TRUE(plain.model) << joined(plain);
@@ -59,7 +117,17 @@ TEST(ServerTlsSettings, a_policy_gives_versions_and_ciphers_and_keys_beside_it_o
 TEST(ServerTlsSettings, what_is_wrong_is_reported_with_its_place) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"policy: TLS13-1-2", "tls.policy: "},
-      {"min_version: '1.3', max_version: '1.2'", "min_version must not be above max_version"},
+      {"min_version: '1.3', max_version: '1.2'",
+       "tls.min_version: 1.3 is above max_version, which is 1.2; allowed here: 1.0, 1.1, 1.2"},
+      {"policy: TLS13-1-3-2021-06, max_version: '1.2'",
+       "tls.max_version: 1.2 is below min_version, which is 1.3 by policy: TLS13-1-3-2021-06; "
+       "allowed here: 1.3, or set min_version, too"},
+      {"policy: '2016-08', min_version: '1.3'",
+       "tls.min_version: 1.3 is above max_version, which is 1.2 by policy: 2016-08; allowed here: "
+       "1.0, 1.1, 1.2, or set max_version, too"},
+      {"max_version: '1.1'",
+       "tls.max_version: 1.1 is below min_version, which is 1.2 by default; allowed here: 1.2, "
+       "1.3, or set min_version, too"},
       {"min_version: '1.4'", "tls.min_version: "},
       {"ticket_keys: {}", "tls.ticket_keys"},
       {"session_tickets: maybe", "tls.session_tickets: "},

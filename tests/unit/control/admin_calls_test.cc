@@ -71,14 +71,15 @@ std::string text_at(const json::value& value, std::string_view name) {
 
 TEST_F(AdminCalls, groups_are_an_array_with_counts) {
   groups_[0].is_https = true;
+  groups_[0].protocol_version = config::ProtocolVersion::grpc;
   groups_[0].stickiness = config::StickinessType::app_cookie;
   groups_[0].by_state = {1, 2, 3, 4, 5};
   groups_[0].ejected = 2;
   groups_[0].fails_open = true;
   groups_[0].in_use = true;
   EXPECT_EQ(ask_json("/v1/target-groups"),
-            json::parse(R"([{"name":"api","protocol":"https","algorithm":"round_robin",
-      "stickiness":"app_cookie","in_use":true,"targets":{"initial":1,"healthy":2,"unhealthy":3,
+            json::parse(R"([{"name":"api","protocol":"https","protocol_version":"grpc",
+      "algorithm":"round_robin","stickiness":"app_cookie","in_use":true,"targets":{"initial":1,"healthy":2,"unhealthy":3,
       "draining":4,"unused":5},"ejected":2,"fails_open":true}])"));
   EXPECT_EQ(ask_json("/v1/target-groups/api"), ask_json("/v1/target-groups").at(0));
 }

@@ -510,6 +510,29 @@ TEST(H2Session, doubles_the_window_of_a_stream_whose_consumer_keeps_up) {
   EXPECT_EQ(granted(3000), 0U);
 }
 
+TEST(H2Session, widens_no_window_beyond_its_streams_own_bound) {
+  H2Settings settings;
+  settings.initial_window_bytes = 1000;
+  settings.max_window_bytes = 8000;
+  Server server(settings);
+  for (const std::uint32_t id : {1U, 3U}) {
+    ASSERT_EQ(server.give(h2::head(id, h2::post(), false)), Reason::none);
+  }
+  server.session->bound_window(*server.streams.at(0), 2000);
+  const auto granted = [&](std::uint32_t id, std::size_t bytes) {
+    EXPECT_EQ(server.give(h2::frame(h2::data, 0, id, std::string(bytes, 'x'))), Reason::none);
+    std::uint32_t total = 0;
+    for (const h2::Frame& frame : h2::frames_of(server.take())) {
+      if (frame.type == h2::window_update && frame.stream == id) total += frame.number_at(0);
+    }
+    return total;
+  };
+  EXPECT_EQ(granted(1, 1000), 2000U);
+  EXPECT_EQ(granted(1, 2000), 2000U) << "so it stays";
+  EXPECT_EQ(granted(3, 1000), 2000U);
+  EXPECT_EQ(granted(3, 2000), 4000U) << "another stream is not bound";
+}
+
 // Whatever becomes of content: the connection's window comes back.
 TEST(H2Session, never_leaks_the_window_of_the_connection) {
   H2Settings settings;
@@ -730,6 +753,20 @@ std::vector<Abuse> abuses() {
        }},
       {"window updates", Reason::h2_too_many_window_updates, &H2Settings::window_updates,
        [](std::uint32_t) { return h2::frame(h2::window_update, 0, 0, h2::number(1)); }},
+      {"too many fields", Reason::h2_too_many_refused_heads, &H2Settings::refused_heads,
+       [](std::uint32_t i) {
+         h2::Lines lines = h2::get();
+         for (int field = 0; field < 101; ++field) lines.push_back({"x", "a"});
+         return h2::head(2 * i + 3, lines, true) +
+                h2::frame(h2::rst_stream, 0, 2 * i + 3, h2::number(8));
+       }},
+      {"crumbs of Cookie", Reason::h2_too_many_refused_heads, &H2Settings::refused_heads,
+       [](std::uint32_t i) {
+         h2::Lines lines = h2::get();
+         for (int crumb = 0; crumb < 100; ++crumb) lines.push_back({"cookie", "a"});
+         return h2::head(2 * i + 3, lines, true) +
+                h2::frame(h2::rst_stream, 0, 2 * i + 3, h2::number(8));
+       }},
   };
 }
 
@@ -737,6 +774,7 @@ TEST(H2Session, ends_the_connection_of_a_peer_that_passes_a_limit) {
   for (const Abuse& abuse : abuses()) {
     SCOPED_TRACE(abuse.name);
     H2Settings settings;
+    settings.resets = 0;
     settings.*abuse.limit = 20;
     Server server(settings);
     ASSERT_EQ(server.give(h2::head(1, h2::post(), false)), Reason::none);
@@ -761,6 +799,7 @@ TEST(H2Session, has_no_limit_where_it_is_nought) {
   for (const Abuse& abuse : abuses()) {
     SCOPED_TRACE(abuse.name);
     H2Settings settings;
+    settings.resets = 0;
     settings.*abuse.limit = 0;
     Server server(settings);
     ASSERT_EQ(server.give(h2::head(1, h2::post(), false)), Reason::none);
@@ -825,19 +864,79 @@ TEST(H2Session, ends_the_connection_when_a_head_comes_in_too_many_frames) {
       bytes += h2::frame(h2::continuation, h2::end_headers, 1);
       Reason result = Reason::none;
       for (const char byte : bytes) result = server.give({&byte, 1});
-      if (continuations == 3 || is_refused) {
+      if (continuations == 3) {
         EXPECT_EQ(result, Reason::none);
       } else {
         expect_end(server, result, Reason::h2_too_many_continuations, H2Error::enhance_your_calm);
       }
     }
   }
+}
+
+// What nghttp2 only decodes, for its stream is malformed or came behind our GOAWAY.
+TEST(H2Session, bounds_field_blocks_that_are_ignored) {
+  H2Settings settings;
+  settings.continuations = 3;
+  settings.headers_bytes = 1000;
+  const std::string malformed = h2::block(h2::with(h2::get(), {{"Upper", "x"}}));
+  for (const bool is_behind_goaway : {false, true}) {
+    for (const bool is_large : {false, true}) {
+      SCOPED_TRACE(testing::Message() << is_behind_goaway << is_large);
+      Server server(settings);
+      if (is_behind_goaway) {
+        server.session->refuse_new_streams();
+        (void)server.take();
+      }
+      const std::string rest = is_large ? std::string(4100, '\x82') : std::string();
+      std::string bytes = h2::frame(h2::headers, h2::end_stream, 1, malformed + rest);
+      if (!is_large) {
+        for (int i = 0; i < 4; ++i) bytes += h2::frame(h2::continuation, 0, 1);
+      }
+      expect_end(server, server.give(bytes),
+                 is_large ? Reason::headers_too_large : Reason::h2_too_many_continuations,
+                 H2Error::enhance_your_calm);
+    }
+  }
+}
+
+TEST(H2Session, holds_the_limits_also_for_blocks_of_streams_that_it_refuses) {
+  H2Settings settings;
+  settings.headers_bytes = 1000;
+  settings.refused_heads = 3;
+  h2::Lines large = h2::get();
+  for (int i = 0; i < 60; ++i) large.push_back({"x", "y"});
+  h2::Lines enormous = large;
+  for (int i = 0; i < 90; ++i) enormous.push_back({"x", "y"});
+  {
+    Server server(settings);
+    server.refuses = true;
+    Reason result = Reason::none;
+    std::uint32_t id = 1;
+    for (; result == Reason::none && id < 100; id += 2) {
+      result = server.give(h2::head(id, large, true));
+      if (result == Reason::none) {
+        EXPECT_EQ(count(h2::frames_of(server.take()), h2::rst_stream), 1);
+      }
+    }
+    EXPECT_EQ(id, 9U);
+    expect_end(server, result, Reason::h2_too_many_refused_heads, H2Error::enhance_your_calm);
+  }
   Server server(settings);
   server.refuses = true;
-  std::string bytes = h2::frame(h2::headers, h2::end_stream, 1, h2::block(h2::get()));
-  for (int i = 0; i < 100; ++i) bytes += h2::frame(h2::continuation, 0, 1);
-  expect_end(server, server.give(bytes), Reason::h2_too_many_continuations,
+  expect_end(server, server.give(h2::head(1, enormous, true)), Reason::headers_too_large,
              H2Error::enhance_your_calm);
+}
+
+TEST(H2Session, counts_trailers_that_are_too_large_as_refused) {
+  H2Settings settings;
+  settings.header_count = 2;
+  settings.refused_heads = 1;
+  Server server(settings);
+  const h2::Lines trailers{{"a", "1"}, {"b", "2"}, {"c", "3"}};
+  ASSERT_EQ(server.give(h2::head(1, h2::post(), false) + h2::head(1, trailers, true)),
+            Reason::none);
+  expect_end(server, server.give(h2::head(3, h2::post(), false) + h2::head(3, trailers, true)),
+             Reason::h2_too_many_refused_heads, H2Error::enhance_your_calm);
 }
 
 TEST(H2Session, holds_few_frames_for_a_peer_that_never_reads) {

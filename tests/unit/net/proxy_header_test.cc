@@ -164,6 +164,22 @@ TEST(ProxyHeader, carries_what_its_tlvs_say) {
   EXPECT_EQ(header.tls->key_algorithm, "RSA2048");
 }
 
+TEST(ProxyHeader, tells_the_endpoint_of_a_vpc) {
+  const std::string endpoint = "\x01vpce-08d2bf15fac5001c9"s;
+  const std::string other = "\x02something"s;
+  EXPECT_EQ(
+      parsed(v2(0x21, 0x11, v4_addresses + tlv(0xea, other) + tlv(0xea, endpoint) + tlv(0xea, "")))
+          .vpc_endpoint,
+      "vpce-08d2bf15fac5001c9");
+  ProxyHeader header;
+  EXPECT_EQ(
+      parse_proxy_header(
+          base::as_bytes(v2(0x21, 0x11, v4_addresses + tlv(0xea, endpoint) + tlv(0xea, endpoint))),
+          4096, header)
+          .error,
+      "a TLV comes twice");
+}
+
 TEST(ProxyHeader, is_absent_from_what_begins_otherwise) {
   for (const std::string& text :
        {"GET / HTTP/1.1\r\n"s, "PROXY / HTTP/1.1\r\n"s, "PROXY http://a/ HTTP/1.1"s, "PROXY\r\n"s,

@@ -990,8 +990,8 @@ TEST_F(TlsFiles, missing_files_are_both_reported_with_their_place) {
   files().key = directory_.path("gone.key");
   const Problems problems = refuse(settings_);
   EXPECT_EQ(count(problems, Severity::error), 2U);
-  EXPECT_TRUE(
-      mentions(problems, "sluice.yaml:1:5: tls.certificates: cannot read the certificate file"));
+  EXPECT_TRUE(mentions(problems,
+                       "sluice.yaml:1:5: tls.certificates.cert: cannot read the certificate file"));
   EXPECT_TRUE(mentions(problems, "gone.crt': No such file or directory")) << all_text(problems);
   EXPECT_TRUE(mentions(problems, "gone.key': No such file or directory")) << all_text(problems);
 }

@@ -94,6 +94,27 @@ TEST_F(AccessLogJson, a_line_has_all_fields_in_their_order) {
             "\n");
 }
 
+TEST_F(AccessLogJson, what_a_proxy_header_said_follows_where_it_said_anything) {
+  ProxyFacts facts;
+  AccessRecord record = typical();
+  record.proxy = &facts;
+  EXPECT_EQ(json(record), json(typical()));
+  facts.tls_verified = false;
+  EXPECT_TRUE(json(record).ends_with(",\"proxy_tls_verified\":false}\n")) << json(record);
+  facts = {.authority = "site.test",
+           .unique_id = "\n\"x\xff",
+           .alpn = "h2",
+           .tls_verified = true,
+           .tls_common_name = "alice",
+           .vpc_endpoint = "vpce-08d2bf15fac5001c9"};
+  EXPECT_TRUE(json(record).ends_with(
+      R"(,"proxy_authority":"site.test","proxy_unique_id":"\u000a\"x\u00ff","proxy_alpn":"h2",)"
+      R"("proxy_tls_verified":true,"proxy_tls_common_name":"alice",)"
+      R"("proxy_vpc_endpoint":"vpce-08d2bf15fac5001c9"})"
+      "\n"))
+      << json(record);
+}
+
 TEST_F(AccessLogJson, what_is_empty_or_did_not_happen_is_null) {
   const boost::json::object object = boost::json::parse(json({})).as_object();
   for (const auto& [key, value] : object) {
@@ -199,13 +220,20 @@ TEST_F(AccessLogJson, the_longest_line_keeps_its_promise) {
   AccessRecord record = typical();
   for (const auto field : all_texts()) record.*field = worst;
   record.client_address = worst;
+  const ProxyFacts facts{.authority = worst,
+                         .unique_id = worst,
+                         .alpn = worst,
+                         .tls_verified = true,
+                         .tls_common_name = worst,
+                         .vpc_endpoint = worst};
+  record.proxy = &facts;
   record.request_bytes = record.response_bytes;
   record.reason = Reason::content_length_with_transfer_encoding;
   record.header_time = record.connect_time = record.response_time = record.total_time =
       std::chrono::nanoseconds::max();
   const std::string line = json(record);
   EXPECT_LE(line.size(), longest_line);
-  EXPECT_EQ(boost::json::parse(line).as_object().size(), 29U);
+  EXPECT_EQ(boost::json::parse(line).as_object().size(), 35U);
   EXPECT_LE(combined(record).size(), longest_line);
 }
 

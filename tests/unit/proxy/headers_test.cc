@@ -42,6 +42,7 @@ class Forwarding {
                                                *net::Endpoint::numeric(peer, 50'000));
     exchange.begin(*connection_, base::Steady::now());
     exchange.group = group_.get();
+    exchange.group_settings = snapshot_->groups[0].get();
     exchange.pool = group_->pick({}).reservation.pool();
     net::Buffer& received = connection_->received;
     received = rig_.worker().loop().buffers.borrow(request.size());
@@ -58,8 +59,8 @@ class Forwarding {
   Forwarding(const Forwarding&) = delete;
   Forwarding& operator=(const Forwarding&) = delete;
 
-  std::string head() {
-    write_request_head(exchange, false);
+  std::string head(bool to_http2 = false) {
+    write_request_head(exchange, to_http2);
     return std::string(base::as_text(exchange.head_buffer.unread()));
   }
   // The lines of the head with that name, in any case, as they stand.
@@ -109,6 +110,29 @@ TEST(RequestHead, fields_pass_as_sent_and_in_order_and_ours_follow) {
       << head;
   EXPECT_TRUE(head.ends_with("\r\n\r\n"));
   EXPECT_EQ(head.find("Via"), std::string::npos);
+}
+
+TEST(RequestHead, a_handshake_is_an_extended_connect_towards_http_2) {
+  Forwarding forwarding(
+      get("Connection: Upgrade, X-Named\r\nX-Named: no\r\nUpgrade: websocket\r\n"
+          "Content-Length: 0\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n"));
+  forwarding.exchange.upgrade = Upgrade::websocket;
+  const std::string head = forwarding.head(true);
+  EXPECT_TRUE(
+      head.starts_with(":method: CONNECT\r\n:protocol: websocket\r\n:scheme: http\r\n"
+                       ":authority: a.example\r\n:path: /p?q=1\r\n"
+                       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n"
+                       "X-Forwarded-For: 192.0.2.1\r\n"))
+      << head;
+  for (const char* const gone : {"Key", "Upgrade", "Connection", "Content-Length", "X-Named"}) {
+    EXPECT_EQ(head.find(gone), std::string::npos) << head;
+  }
+  // As it is passed on over HTTP/1.
+  const std::string as_get = forwarding.head();
+  EXPECT_TRUE(as_get.starts_with("GET /p?q=1 HTTP/1.1\r\n")) << as_get;
+  EXPECT_NE(as_get.find("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), std::string::npos);
+  EXPECT_NE(as_get.find("Connection: Upgrade\r\nUpgrade: websocket\r\n"), std::string::npos);
 }
 
 TEST(RequestHead, a_clients_word_about_its_certificate_never_passes) {

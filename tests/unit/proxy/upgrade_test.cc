@@ -97,6 +97,81 @@ TEST(JudgeUpgrade, refuses_other_versions) {
   }
 }
 
+Judged judge_with(const Lines& lines, bool by_connect, bool is_enabled, bool is_grpc) {
+  Exchange exchange;
+  upstream::GroupSettings group;
+  group.http2.is_enabled = true;
+  group.websocket.enabled = is_enabled;
+  group.is_grpc = is_grpc;
+  exchange.group_settings = &group;
+  exchange.request.method = by_connect ? http::Method::connect : http::Method::get;
+  exchange.request.wants_upgrade = !by_connect;
+  if (by_connect) exchange.request.connect_protocol = "websocket";
+  fill(exchange.request.fields, lines);
+  const Reason reason = judge_upgrade(exchange);
+  return {reason, exchange.upgrade};
+}
+
+TEST(JudgeUpgrade, takes_a_handshake_for_an_http_2_target) {
+  const Judged judged = judge_with(sound(), false, true, false);
+  EXPECT_EQ(judged.reason, Reason::none);
+  EXPECT_EQ(judged.upgrade, Upgrade::websocket);
+}
+
+TEST(JudgeUpgrade, refuses_websockets_to_a_group_of_grpc) {
+  for (const bool by_connect : {false, true}) {
+    const Judged judged = judge_with(sound(), by_connect, true, true);
+    EXPECT_EQ(judged.reason, Reason::websocket_refused);
+    EXPECT_EQ(judged.upgrade, Upgrade::none);
+  }
+  EXPECT_EQ(judge_with({{"Upgrade", "h2c"}}, false, true, true).reason, Reason::none);
+}
+
+TEST(JudgeUpgrade, refuses_an_extended_connect_where_websockets_are_off) {
+  EXPECT_EQ(judge_with(sound(), true, false, false).reason, Reason::websocket_refused);
+  EXPECT_EQ(judge_with(sound(), false, false, false).reason, Reason::none);
+}
+
+TEST(JudgeUpgrade, refuses_other_versions_of_an_extended_connect) {
+  EXPECT_EQ(judge_with({{"Sec-WebSocket-Version", "8"}}, true, true, false).reason,
+            Reason::websocket_version_not_supported);
+}
+
+struct Answer {
+  std::uint16_t status;
+  bool http2 = true;
+  Upgrade asked = Upgrade::websocket;
+};
+
+bool begins(const Answer& answer) {
+  Exchange exchange;
+  exchange.upgrade = answer.asked;
+  exchange.answer.status = answer.status;
+  exchange.answer.http2 = answer.http2;
+  return begins_tunnel(exchange);
+}
+
+TEST(BeginsTunnel, by_101_in_http_1_and_by_2xx_in_http_2) {
+  EXPECT_TRUE(begins({.status = 101, .http2 = false}));
+  EXPECT_TRUE(begins({.status = 101, .http2 = false, .asked = Upgrade::none})) << "to be refused";
+  EXPECT_FALSE(begins({.status = 200, .http2 = false}));
+  for (const std::uint16_t status : {200, 201, 299}) EXPECT_TRUE(begins({.status = status}));
+  for (const std::uint16_t status : {103, 199, 300, 403}) EXPECT_FALSE(begins({.status = status}));
+  EXPECT_FALSE(begins({.status = 200, .asked = Upgrade::none}));
+}
+
+TEST(JudgeSwitch, takes_the_2xx_of_http_2_unless_it_ends_with_its_head) {
+  for (const http::Framing framing : {http::Framing::chunked, http::Framing::none}) {
+    Exchange exchange;
+    exchange.upgrade = Upgrade::websocket;
+    exchange.answer.status = 200;
+    exchange.answer.http2 = true;
+    exchange.answer.framing = framing;
+    const bool ends = framing == http::Framing::none;
+    EXPECT_EQ(judge_switch(exchange), ends ? Reason::target_upgrade_invalid : Reason::none);
+  }
+}
+
 Reason judge_answer(const Lines& lines, Upgrade asked = Upgrade::websocket) {
   Exchange exchange;
   exchange.upgrade = asked;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/h2_frames.h"
 #include "support/peer.h"
 
 namespace sluice::upstream {
@@ -22,6 +23,7 @@ using http::H2Settings;
 using http::H2Stream;
 using net::Transfer;
 using observe::Reason;
+namespace h2 = test::h2;
 
 constexpr std::chrono::milliseconds write_timeout{1'000};
 constexpr std::string_view head = ":status: 200\r\nServer: test\r\n\r\n";
@@ -275,6 +277,84 @@ TEST_F(H2ChannelBehindAWindow, a_window_that_stays_shut_is_an_expiry_and_frees_t
   EXPECT_EQ(request.error, static_cast<std::uint32_t>(H2Error::internal_error));
 }
 
+TEST_F(H2ChannelBehindAWindow, a_window_that_opens_a_little_at_a_time_is_progress) {
+  Request request;
+  Channel& channel = open(request);
+  const std::string content(1000, 'x');
+  channel.set_head(base::as_bytes(head), false);
+  channel.add(runs(content), true, {});
+  EXPECT_EQ(channel.start(), Transfer::ok);
+  Outcome outcome;
+  net::spawn(keep_finish(channel, outcome));
+  // Its windows by hand: a session would see more content than it granted.
+  const std::string drip =
+      h2::frame(h2::window_update, 0, static_cast<std::uint32_t>(channel.id()), h2::number(10));
+  for (int i = 0; i < 5; ++i) {
+    pair_.peer.send(drip);
+    support::settle(loop_);
+    EXPECT_FALSE(pair_.peer.received().empty());
+    pair_.peer.forget();
+    support::pass_time(loop_, write_timeout * 3 / 4);
+    ASSERT_FALSE(outcome.done) << i;
+  }
+  support::pass_time(loop_, write_timeout);  // the last drip was within
+  support::pass_time(loop_, 2 * write_timeout);
+  EXPECT_TRUE(outcome.done);
+  EXPECT_EQ(outcome.result, Transfer::expired);
+}
+
+// --- a peer that reads slowly
+
+class H2ChannelToASlowReader : public H2ChannelTest {
+ protected:
+  static H2Settings wide() {
+    H2Settings settings;
+    settings.initial_window_bytes = 8 * 1024 * 1024;
+    settings.max_window_bytes = 8 * 1024 * 1024;
+    return settings;
+  }
+  H2ChannelToASlowReader() : H2ChannelTest(wide()) {}
+
+  Channel& open_with(Request& request, std::string_view priority) {
+    const std::vector<H2Session::Line> lines{{":method", "GET"},
+                                             {":scheme", "http"},
+                                             {":authority", "a.te"},
+                                             {":path", "/"},
+                                             {"priority", priority}};
+    EXPECT_TRUE(client_.session.open(request, lines, true));
+    exchange();
+    return *channels_.back();
+  }
+};
+
+TEST_F(H2ChannelToASlowReader, a_stream_waits_for_its_turn_while_others_move) {
+  Request first;
+  Request second;
+  Channel& urgent = open_with(first, "u=0");
+  Channel& patient = open_with(second, "u=7");
+  const std::string content(4 * 1024 * 1024, 'x');
+  Outcome one;
+  Outcome other;
+  for (const auto& [channel, outcome] : {std::pair{&urgent, &one}, std::pair{&patient, &other}}) {
+    channel->set_head(base::as_bytes(head), false);
+    channel->add(runs(channel == &urgent ? std::string_view(content) : "its turn comes"), true, {});
+    EXPECT_EQ(channel->start(), Transfer::ok);
+    net::spawn(keep_finish(*channel, *outcome));
+  }
+  int rounds = 0;
+  for (; !other.done && rounds < 1000; ++rounds) {
+    support::settle(loop_);
+    if (pair_.peer.received().empty()) break;
+    pair_.peer.forget();
+    support::pass_time(loop_, write_timeout * 3 / 4);
+  }
+  EXPECT_GT(rounds, 5) << "or nothing was slow";
+  EXPECT_TRUE(one.done);
+  EXPECT_EQ(one.result, Transfer::ok);
+  EXPECT_TRUE(other.done);
+  EXPECT_EQ(other.result, Transfer::ok);
+}
+
 TEST_F(H2ChannelBehindAWindow, cancel_ends_the_wait_to_write) {
   Request request;
   Channel& channel = open(request);
@@ -321,6 +401,26 @@ TEST_F(H2ChannelTest, content_waits_until_it_is_taken) {
   EXPECT_EQ(text(channel.take()), "onetwo");
   EXPECT_TRUE(channel.is_finished());
   EXPECT_EQ(channel.content_bytes(), 6U);
+}
+
+TEST_F(H2ChannelTest, what_a_tunnel_carries_is_not_counted_as_a_messages) {
+  Request request;
+  Channel& channel = open(request, false);
+  channel.set_head(base::as_bytes(head), false);
+  channel.add({}, false, {});
+  ASSERT_EQ(channel.start(), Transfer::ok);
+  const std::uint64_t written = channel.bytes_written();
+  channel.begin_tunnel();
+  send(request, "from there");
+  std::array<char, 64> into{};
+  EXPECT_EQ(channel.read(into), 10U);
+  EXPECT_EQ(channel.held_bytes(), 0U);
+  channel.add(runs("from here"), false, {});
+  EXPECT_EQ(channel.start(), Transfer::ok);
+  exchange();
+  EXPECT_EQ(request.body, "from here");
+  EXPECT_EQ(channel.content_bytes(), 0U);
+  EXPECT_EQ(channel.bytes_written(), written);
 }
 
 TEST_F(H2ChannelTest, a_stream_whose_content_is_not_taken_stands_still_alone) {
