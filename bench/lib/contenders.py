@@ -24,16 +24,20 @@ class Contender:
     has_access_log: bool = True
     logs_to_output: bool = False
     http2_only: bool = False  # takes part in nothing else
+    # What @target_protocol@ is in its template, for targets with HTTP/1.1 and with HTTP/2; none: it cannot.
+    target_protocols: tuple[str, str | None] = ("", None)
 
 
 CONTENDERS = {
     contender.name: contender
     for contender in (
-        Contender("sluice", "Sluice", "sluice", "sluice.yaml", ("run", "--config", "@config@"), ("--version",)),
+        Contender("sluice", "Sluice", "sluice", "sluice.yaml", ("run", "--config", "@config@"), ("--version",),
+                  target_protocols=("http1", "http2")),
         Contender("nginx", "nginx", "nginx", "nginx.conf", ("-p", "@directory@", "-c", "@config@"), ("-v",)),
         Contender("haproxy", "HAProxy", "haproxy", "haproxy.cfg", ("-db", "-f", "@config@"), ("-v",),
-                  logs_to_output=True),
-        Contender("nghttpx", "nghttpx", "nghttpx", "nghttpx.conf", ("--conf=@config@",), ("--version",)),
+                  logs_to_output=True, target_protocols=("proto h1", "proto h2")),
+        Contender("nghttpx", "nghttpx", "nghttpx", "nghttpx.conf", ("--conf=@config@",), ("--version",),
+                  target_protocols=("http/1.1", "h2")),
         Contender("h2o", "H2O", "h2o", "h2o.conf", ("--conf", "@config@"), ("--version",), http2_only=True),
         Contender("relay", "TCP relay", "relay", None, ("--listen", "@plain_port@", "--target", "@target_port@"),
                   terminates_tls=False, has_access_log=False),
@@ -51,6 +55,7 @@ class Setting:
     key: Path
     certificate_and_key: Path
     target_port: int
+    http2_target_port: int  # 0: no scenario asks for it
     proxy_cpus: str
     load_cpus: str
 
@@ -75,7 +80,7 @@ def fill(text: str, values: dict[str, object]) -> str:
 class RunningContender:
     """A started contender. Use as a context manager, so that it is stopped."""
 
-    def __init__(self, contender: Contender, setting: Setting, label: str):
+    def __init__(self, contender: Contender, setting: Setting, label: str, http2_target: bool):
         """`label` names its folder, which must not exist."""
         self.contender = contender
         self.plain_port, self.tls_port, admin_port = free_ports(3)
@@ -89,7 +94,8 @@ class RunningContender:
             "plain_port": self.plain_port,
             "tls_port": self.tls_port,
             "admin_port": admin_port,
-            "target_port": setting.target_port,
+            "target_port": setting.http2_target_port if http2_target else setting.target_port,
+            "target_protocol": contender.target_protocols[http2_target],
             "certificate": setting.certificate,
             "key": setting.key,
             "certificate_and_key": setting.certificate_and_key,

@@ -68,6 +68,8 @@ def why_not(contender: Contender, scenario: Scenario) -> str:
         return "does not terminate TLS"
     if contender.http2_only and not scenario.streams:
         return "compared over HTTP/2 only"
+    if scenario.http2_target and contender.target_protocols[True] is None:
+        return "does not speak HTTP/2 to targets"
     return ""
 
 
@@ -114,7 +116,7 @@ def _start(contender: Contender, scenario: Scenario, setting: Setting, outcome: 
     """Started and answering as the scenario says; else the outcome is a failure."""
     running = None
     try:
-        running = RunningContender(contender, setting, f"{scenario.name}-{contender.name}")
+        running = RunningContender(contender, setting, f"{scenario.name}-{contender.name}", scenario.http2_target)
         outcome.tls = preflight.check_answers(running.port(scenario.tls), scenario, setting.certificate)
         return running
     except (StartError, preflight.WrongAnswer) as error:

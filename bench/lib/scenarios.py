@@ -19,6 +19,7 @@ class LoadScenario:
     resumed: bool = False  # but for the first of each of wrk's connections, if new ones: by the last one's ticket
     connections: int = 64
     streams: int = 0  # at a time on each connection, over HTTP/2; 0: HTTP/1.1
+    http2_target: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class IdleScenario:
     body_bytes: int = 128
     tls: bool = False
     streams: int = 0
+    http2_target: bool = False
 
 
 Scenario = LoadScenario | IdleScenario
@@ -45,10 +47,11 @@ SCENARIOS: dict[str, Scenario] = {
         LoadScenario("tls-resumed", "A new TLS 1.3 connection for each request, resumed by a ticket", "/128", 128,
                      tls=True, new_connections=True, resumed=True),
         LoadScenario("body-1m", "HTTP/1.1, 1 MiB answers", "/1m", 1024 * 1024),
-        # Targets speak HTTP/1.1. The same with HTTP/2 towards targets, `h2-h2`, belongs here once Sluice can do it.
         LoadScenario("h2-10", "HTTP/2 over TLS 1.3, 128-byte answers, 8 connections with 10 streams each", "/128", 128,
                      tls=True, connections=8, streams=10),
         LoadScenario("h2-100", "The same with 100 streams each", "/128", 128, tls=True, connections=8, streams=100),
+        LoadScenario("h2-h2", "The same with 100 streams each, and HTTP/2 in the clear to the target", "/128", 128,
+                     tls=True, connections=8, streams=100, http2_target=True),
         IdleScenario("idle", "Idle keep-alive connections, plain"),
         IdleScenario("idle-tls", "Idle keep-alive connections, TLS 1.3", tls=True),
     )

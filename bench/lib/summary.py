@@ -20,6 +20,7 @@ MEASURES = (
 )
 PEERS = ("nginx", "haproxy", "nghttpx")
 HTTP2_PEERS = (*PEERS, "h2o")
+HTTP2_TARGET_PEERS = ("haproxy", "nghttpx")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ RATIO_GOALS = (
     RatioGoal("body-1m", ("nginx",), 1.0),
     RatioGoal("h2-10", HTTP2_PEERS, 1.0),
     RatioGoal("h2-100", HTTP2_PEERS, 1.0),
+    RatioGoal("h2-h2", HTTP2_TARGET_PEERS, 1.0),
 )
 IDLE_GOALS = (IdleGoal("idle", 2), IdleGoal("idle-tls", 16))
 

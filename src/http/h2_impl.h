@@ -12,6 +12,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <string>
@@ -83,6 +84,11 @@ struct H2Session::Impl {
   void look_at_frame(std::uint8_t type, std::uint32_t size, std::int32_t id);
   void remember_reset(std::int32_t id);
   void grow_window(H2Stream& stream);
+  // By how many bytes the windows of all streams together may grow beyond their first ones: two
+  // streams as far as one may.
+  [[nodiscard]] std::uint64_t growth_most() const {
+    return 2 * std::max(settings_.max_window_bytes, settings_.initial_window_bytes);
+  }
 
   // --- nghttp2's callbacks
   static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* self);
@@ -118,10 +124,11 @@ struct H2Session::Impl {
 
   H2Stream* first_stream_ = nullptr;
   std::uint32_t stream_count_ = 0;
+  std::uint64_t grown_bytes_ = 0;       // of the windows of all streams, at most `growth_most`
   std::uint32_t outgoing_streams_ = 0;  // as nghttp2 counts them: with those that are abandoned
 
   // The field block that is coming in: there is one at a time.
-  H2Fields fields_;
+  H2FieldsBuilder fields_;
   observe::Reason defect_ = observe::Reason::none;
   std::size_t block_bytes_ = 0;
   std::size_t block_fields_ = 0;

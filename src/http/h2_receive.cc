@@ -205,19 +205,19 @@ void H2Session::Impl::on_headers(const nghttp2_frame& frame) {
   const std::int32_t id = frame.hd.stream_id;
   H2Stream* const stream = find_live(id);
   if (stream == nullptr) return;
-  fields_.complete();
+  H2Fields fields = fields_.take();
   const bool ends = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (stream->has_head_) {  // trailers: nghttp2 has seen to it that they end the stream
     if (defect_ == Reason::none) {
-      end_message(id, std::move(fields_));
+      end_message(id, std::move(fields));
       return;
     }
     stream->closing_ = defect_;
     submit_reset(id, NGHTTP2_ENHANCE_YOUR_CALM);
     return;
   }
-  stream->has_head_ = role_ == Role::server || !is_informational(fields_);
-  stream->on_head(std::move(fields_), defect_, ends);
+  stream->has_head_ = role_ == Role::server || !is_informational(fields);
+  stream->on_head(std::move(fields), defect_, ends);
   if (ends) end_message(id, {});
 }
 
@@ -315,16 +315,21 @@ void H2Session::Impl::give_back(std::size_t bytes) {
   nghttp2_session_consume_connection(session_, bytes);
 }
 
-// Doubled when a window's worth was taken by a consumer that keeps up.
+// Doubled when a window's worth was taken by a consumer that keeps up, while all streams together
+// have not grown by more than `growth_most`.
 void H2Session::Impl::grow_window(H2Stream& stream) {
   const std::int32_t window =
       nghttp2_session_get_stream_effective_local_window_size(session_, stream.id_);
   if (window <= 0 || stream.consumed_since_growth_ < static_cast<std::uint32_t>(window)) return;
   stream.consumed_since_growth_ = 0;
   if (static_cast<std::uint32_t>(window) >= stream.window_limit_) return;
+  const auto now = static_cast<std::uint64_t>(window);
   const std::uint64_t wider =
-      std::min<std::uint64_t>({std::uint64_t{2} * static_cast<std::uint32_t>(window),
-                               stream.window_limit_, std::numeric_limits<std::int32_t>::max()});
+      std::min<std::uint64_t>({2 * now, stream.window_limit_, now + growth_most() - grown_bytes_,
+                               std::numeric_limits<std::int32_t>::max()});
+  if (wider <= now) return;
+  stream.grown_bytes_ += static_cast<std::uint32_t>(wider - now);
+  grown_bytes_ += wider - now;
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, stream.id_,
                                         static_cast<std::int32_t>(wider));
 }

@@ -99,19 +99,19 @@ ssize_t H2Session::Impl::read_data(nghttp2_session* /*session*/, std::int32_t id
   if (me.stopped_) return NGHTTP2_ERR_CALLBACK_FAILURE;
   H2Stream* const stream = me.find_live(id);
   if (stream == nullptr) return NGHTTP2_ERR_DEFERRED;  // it is being reset
-  if (stream->piece_count_ == 0 && stream->trailers_ != nullptr) {
+  if (stream->pieces_.empty() && stream->trailers_ != nullptr) {
     *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     if (!me.submit_stored_trailers(*stream)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return 0;
   }
-  if (stream->piece_count_ == 0 && !stream->last_pieces_) {
+  if (stream->pieces_.empty() && !stream->last_pieces_) {
     stream->is_waiting_ = true;
     return NGHTTP2_ERR_DEFERRED;
   }
   constexpr std::size_t worthwhile = 1024;  // smaller frames only when no more is to be sent
   std::size_t bytes = 0;
   // Beyond `size`, if there is more: pieces that fill a frame exactly need not be the last.
-  for (std::size_t i = stream->first_piece_; i < stream->piece_count_ && bytes <= size; ++i) {
+  for (std::size_t i = stream->first_piece_; i < stream->pieces_.size() && bytes <= size; ++i) {
     bytes += stream->pieces_[i].size();
   }
   const std::size_t wanted = std::min(bytes, size);
@@ -140,8 +140,8 @@ int H2Session::Impl::send_data(nghttp2_session* /*session*/, nghttp2_frame* fram
   me.out_has_bytes_ = true;
   me.content_sent_ += size;
   stream->content_sent_ += size;
-  const bool had_pieces = stream->piece_count_ > 0 || stream->last_pieces_;  // an end is one
-  while (size > 0 && stream->first_piece_ < stream->piece_count_) {
+  const bool had_pieces = !stream->pieces_.empty() || stream->last_pieces_;  // an end is one
+  while (size > 0 && stream->first_piece_ < stream->pieces_.size()) {
     base::Bytes& piece = stream->pieces_[stream->first_piece_];
     const std::size_t part = std::min(size, piece.size());
     std::memcpy(me.out_.data(), piece.data(), part);
@@ -150,9 +150,9 @@ int H2Session::Impl::send_data(nghttp2_session* /*session*/, nghttp2_frame* fram
     size -= part;
     if (piece.empty()) ++stream->first_piece_;
   }
-  if (had_pieces && stream->first_piece_ == stream->piece_count_) {
+  if (had_pieces && stream->first_piece_ == stream->pieces_.size()) {
     stream->first_piece_ = 0;
-    stream->piece_count_ = 0;
+    stream->pieces_.clear();
     stream->on_drained();
   }
   return me.verdict();

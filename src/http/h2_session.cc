@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "http/h2_impl.h"
+#include "http/h2_memory.h"
 
 namespace sluice::http {
 
@@ -59,9 +60,10 @@ H2Session::Impl::Impl(H2Session& door, Role role, const H2Settings& settings, Ow
   }
   set_callbacks(callbacks);
   set_options(option);
+  nghttp2_mem* const memory = h2_memory();
   const int error = role == Role::server
-                        ? nghttp2_session_server_new2(&session_, callbacks, this, option)
-                        : nghttp2_session_client_new2(&session_, callbacks, this, option);
+                        ? nghttp2_session_server_new3(&session_, callbacks, this, option, memory)
+                        : nghttp2_session_client_new3(&session_, callbacks, this, option, memory);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
   if (error != 0) {
@@ -129,11 +131,12 @@ void H2Session::Impl::submit_settings() {
     add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
   }
   int error = nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries.data(), entries.size());
-  const std::uint64_t largest_stream =
-      std::max(settings_.max_window_bytes, settings_.initial_window_bytes);
-  if (error == 0 && 2 * largest_stream > NGHTTP2_INITIAL_CONNECTION_WINDOW_SIZE) {
-    error = nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
-                                                  window(2 * largest_stream));
+  // No less than all streams together: content that nobody reads must not stop the others.
+  const std::uint64_t connection =
+      settings_.max_concurrent_streams * settings_.initial_window_bytes + growth_most();
+  if (error == 0 && connection > NGHTTP2_INITIAL_CONNECTION_WINDOW_SIZE) {
+    error =
+        nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, window(connection));
   }
   if (error != 0) fail_by_library(error);
 }
@@ -190,7 +193,7 @@ void H2Session::Impl::attach(H2Stream& stream, std::int32_t id) {
   stream.session_ = &door_;
   stream.id_ = id;
   // The object may have been a stream before: of a connection that did nothing with it.
-  stream.piece_count_ = 0;
+  stream.pieces_.clear();
   stream.first_piece_ = 0;
   stream.has_sent_head_ = false;
   stream.last_pieces_ = false;
@@ -198,6 +201,7 @@ void H2Session::Impl::attach(H2Stream& stream, std::int32_t id) {
   stream.trailers_.reset();
   stream.held_bytes_ = 0;
   stream.consumed_since_growth_ = 0;
+  stream.grown_bytes_ = 0;
   stream.window_limit_ = settings_.max_window_bytes;
   stream.content_sent_ = 0;
   stream.has_head_ = false;
@@ -217,8 +221,10 @@ void H2Session::Impl::detach(H2Stream& stream) {
   stream.previous_ = nullptr;
   stream.next_ = nullptr;
   stream.session_ = nullptr;
-  stream.piece_count_ = 0;  // what was under way is forgotten
+  stream.pieces_.clear();  // what was under way is forgotten
   stream.held_bytes_ = 0;
+  grown_bytes_ -= stream.grown_bytes_;
+  stream.grown_bytes_ = 0;
   --stream_count_;
 }
 

@@ -30,20 +30,20 @@ bool H2Session::send_informational(H2Stream& stream, std::span<const Line> lines
 
 bool H2Session::send_data(H2Stream& stream, std::span<const base::Bytes> pieces, bool ends) {
   Impl& me = *impl_;
-  if (!me.may_send(stream) || stream.piece_count_ > 0 || stream.last_pieces_ ||
-      pieces.size() > stream.pieces_.size()) {
+  if (!me.may_send(stream) || !stream.pieces_.empty() || stream.last_pieces_ ||
+      pieces.size() > stream.pieces_.capacity()) {
     return false;
   }
   for (const base::Bytes piece : pieces) {
-    if (!piece.empty()) stream.pieces_[stream.piece_count_++] = piece;
+    if (!piece.empty()) stream.pieces_.push_back(piece);
   }
   stream.last_pieces_ = ends;
-  if (ends || stream.piece_count_ > 0) me.resume(stream);
+  if (ends || !stream.pieces_.empty()) me.resume(stream);
   return true;
 }
 
 void H2Session::forget_data(H2Stream& stream) {
-  stream.piece_count_ = 0;
+  stream.pieces_.clear();
   stream.first_piece_ = 0;
   stream.last_pieces_ = false;
   stream.trailers_.reset();
@@ -51,7 +51,7 @@ void H2Session::forget_data(H2Stream& stream) {
 
 bool H2Session::send_trailers(H2Stream& stream, std::span<const Line> lines) {
   Impl& me = *impl_;
-  if (!me.may_send(stream) || stream.piece_count_ > 0 || stream.last_pieces_) return false;
+  if (!me.may_send(stream) || !stream.pieces_.empty() || stream.last_pieces_) return false;
   if (lines.empty()) return send_data(stream, {}, true);
   stream.trailers_ = std::make_unique<H2Stream::Trailers>();
   for (const Line& line : lines) {

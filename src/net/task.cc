@@ -11,7 +11,7 @@ namespace {
 
 // A coroutine that nobody awaits: it destroys itself at its end.
 struct Detached {
-  struct promise_type : FrameMemory {
+  struct promise_type : base::InBlockMemory {
     Detached get_return_object() const noexcept { return {}; }
     [[nodiscard]] std::suspend_never initial_suspend() const noexcept { return {}; }
     [[nodiscard]] std::suspend_never final_suspend() const noexcept { return {}; }
@@ -30,14 +30,6 @@ Detached run(Task<> task) {
 }
 
 }  // namespace
-
-constinit thread_local std::array<FrameMemory::FreeList, FrameMemory::classes>
-    FrameMemory::lists_{};
-
-void* FrameMemory::allocate(std::size_t bytes) {
-  const std::size_t index = class_of(bytes);
-  return ::operator new(index < classes ? (index + 1) * granularity : bytes);
-}
 
 void spawn(Task<> task) { run(std::move(task)); }
 

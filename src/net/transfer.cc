@@ -2,6 +2,8 @@
 
 #include <cassert>
 
+#include "sluice/base/prefetch.h"
+
 namespace sluice::net {
 
 namespace {
@@ -28,29 +30,30 @@ Transfer transfer_of(Wake wake) {
 }  // namespace
 
 Transfer Writer::start(std::initializer_list<base::Bytes> pieces) {
-  first_ = count_ = 0;
+  forget_pieces();
   for (const base::Bytes& piece : pieces) add(piece);
   return start();
 }
 
 void Writer::add(base::Bytes piece) {
   if (piece.empty()) return;
-  assert(count_ < pieces_.size());
-  pieces_[count_++] = piece;
+  assert(pieces_.size() < pieces_.capacity());
+  pieces_.push_back(piece);
 }
 
 Transfer Writer::start() {
   const Transfer result = advance();
-  if (!unfinished_) first_ = count_ = 0;
+  if (!unfinished_) forget_pieces();
   return result;
 }
 
 Transfer Writer::advance() {
-  const IoResult result = stream_.try_write({pieces_.data() + first_, count_ - first_});
+  const IoResult result = stream_.try_write({pieces_.data() + first_, pieces_.size() - first_});
   bytes_written_ += result.bytes;
   std::size_t taken = result.bytes;
-  while (first_ < count_ && taken >= pieces_[first_].size()) taken -= pieces_[first_++].size();
-  if (first_ < count_ && taken > 0) pieces_[first_] = pieces_[first_].subspan(taken);
+  while (first_ < pieces_.size() && taken >= pieces_[first_].size())
+    taken -= pieces_[first_++].size();
+  if (first_ < pieces_.size() && taken > 0) pieces_[first_] = pieces_[first_].subspan(taken);
   unfinished_ = result.status == IoStatus::would_block;
   if (unfinished_) return Transfer::ok;
   return transfer_of(result.status);
@@ -67,7 +70,7 @@ Task<Transfer> Writer::finish() {
     result = advance();
   }
   unfinished_ = false;
-  first_ = count_ = 0;
+  forget_pieces();
   co_return result;
 }
 
@@ -79,14 +82,28 @@ IoStatus try_read_into(Stream& stream, Buffer& buffer, std::size_t capacity) {
   return result.status;
 }
 
-Task<Transfer> read_into(Stream& stream, Buffer& buffer, std::size_t capacity) {
-  for (;;) {
-    const IoStatus status = try_read_into(stream, buffer, capacity);
-    if (status != IoStatus::would_block) co_return transfer_of(status);
-    if (buffer.has_memory() && buffer.is_empty()) buffer.release();
-    const Wake wake = co_await stream.wait_readable();
-    if (wake != Wake::ready) co_return transfer_of(wake);
+bool ReadInto::has_read() {
+  const IoStatus status = try_read_into(stream_, buffer_, capacity_);
+  if (status == IoStatus::would_block) {
+    if (buffer_.has_memory() && buffer_.is_empty()) buffer_.release();
+    return false;
   }
+  result_ = transfer_of(status);
+  return true;
+}
+
+void ReadInto::wait() {
+  stream_.watch_reader([this](Wake wake) { go_on(wake); });
+}
+
+void ReadInto::go_on(Wake wake) {
+  base::prefetch(used_next_);
+  if (wake != Wake::ready) {
+    result_ = transfer_of(wake);
+  } else if (!has_read()) {
+    return wait();
+  }
+  waiting_.resume();  // and this is gone
 }
 
 }  // namespace sluice::net

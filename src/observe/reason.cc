@@ -66,6 +66,8 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::too_many_connections, "too_many_connections", 0, Side::self},
     // Routing.
     {Reason::redirect_too_long, "redirect_too_long", 507, Side::self},
+    {Reason::rewrite_failed, "rewrite_failed", 500, Side::self},
+    {Reason::amended_head_too_large, "amended_head_too_large", 500, Side::self},
     // Our side of the target.
     {Reason::no_target, "no_target", 503, Side::target},
     {Reason::target_connect_refused, "target_connect_refused", 502, Side::target},

@@ -5,23 +5,78 @@
 // adds one has made sure that no byte of a request can end it (T27).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sluice/base/text.h"
 
 namespace sluice::proxy {
 
+// Whether targets may take them for one: every byte that is neither letter nor digit counts as '-'
+// (T10), for CGI and its heirs make one variable of X-User, X_User and X.User.
+[[nodiscard]] inline bool is_same_or_alias(std::string_view a, std::string_view b) {
+  const auto folded = [](char c) {
+    const char low = base::lower(c);
+    return (low >= 'a' && low <= 'z') || (low >= '0' && low <= '9') ? low : '-';
+  };
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (folded(a[i]) != folded(b[i])) return false;
+  }
+  return true;
+}
+
+// One of several whole lines of ours; views into them.
+struct FieldLine {
+  std::string_view name;
+  std::string_view value;
+  std::string_view text;  // all of it, with its end
+};
+
+template <typename Visit>
+void for_each_line(std::string_view lines, Visit visit) {
+  while (!lines.empty()) {
+    const std::size_t end = lines.find("\r\n");
+    if (end == std::string_view::npos) return;
+    const std::string_view line = lines.substr(0, end);
+    const std::size_t colon = line.find(':');
+    if (colon != std::string_view::npos) {
+      visit(FieldLine{line.substr(0, colon), base::trim(line.substr(colon + 1)),
+                      lines.substr(0, end + 2)});
+    }
+    lines.remove_prefix(end + 2);
+  }
+}
+
 // Of one head.
 struct HeadAmendments {
   std::vector<std::string> dropped;  // names, in any case: what arrived under them does not pass
   std::string lines;                 // what passes besides, after everything else
 
+  // Neither what arrived under this name nor what a filter wrote passes.
+  void drop(std::string_view name) {
+    dropped.emplace_back(name);
+    if (lines.empty()) return;
+    std::string kept;
+    for_each_line(lines, [&](const FieldLine& line) {
+      if (!is_same_or_alias(name, line.name)) kept += line.text;
+    });
+    lines = std::move(kept);
+  }
+
+  void add(const HeadAmendments& others) {
+    for (const std::string& name : others.dropped) drop(name);
+    lines += others.lines;
+  }
+
+  // Its aliases, too.
   [[nodiscard]] bool drops(std::string_view name) const {
     for (const std::string& one : dropped) {
-      if (base::equals_ignoring_case(one, name)) return true;
+      if (is_same_or_alias(one, name)) return true;
     }
     return false;
   }
@@ -30,9 +85,16 @@ struct HeadAmendments {
 struct Amendments {
   HeadAmendments request;
   HeadAmendments answer;   // the target's, and those of our own
-  HeadAmendments content;  // the target's answer only: what became of its content
+  HeadAmendments content;  // what became of the target's content; of no answer of our own
+  // What was noted about it before `filter_answer` ran first: a head that was prepared may never
+  // leave, and that of our own answer instead begins from here.
+  std::optional<HeadAmendments> answer_before;
   // Only of an answer of our own that a filter gives: WWW-Authenticate, Retry-After.
   std::string refusal_lines;
+  // The answer of a filter instead of the action's, without a body: a preflight's 204; 0: none.
+  std::uint16_t answer_status = 0;
+  // While `filter_answer` runs: the answer is one of our own, and Exchange::answer means nothing.
+  bool is_own_answer = false;
 
   // Of the request line towards the target; unset: as it arrived.
   std::optional<std::string> path;   // in normal form

@@ -53,23 +53,24 @@ void route(Exchange& exchange) {
   exchange.body_limit = rule.body_bytes.value_or(exchange.model().limits.body_bytes);
 }
 
+// Each action is a coroutine; to choose one takes none.
 net::Task<After> act(Exchange& exchange) {
   const std::optional<route::Action>& action = exchange.rule->rule->action;
-  if (!action.has_value()) co_return co_await fail(exchange, Reason::no_rule);
+  if (!action.has_value()) return fail(exchange, Reason::no_rule);
   if (const auto* to = std::get_if<route::Forward>(&*action)) {
     const GroupSession session = choose_group(exchange, *to);
     exchange.timeouts = effective_timeouts(exchange);
-    co_return co_await forward(exchange, session);
+    return forward(exchange, session);
   }
   if (const auto* to = std::get_if<route::Redirect>(&*action)) {
-    co_return co_await redirect(exchange, *to);
+    return redirect(exchange, *to);
   }
   const auto& response = std::get<route::FixedResponse>(*action);
   // A 2xx would open a tunnel that nobody is behind (RFC 9110 9.3.6).
   if (!exchange.request.connect_protocol.empty() && response.status < 300) {
-    co_return co_await fail(exchange, Reason::websocket_refused);
+    return fail(exchange, Reason::websocket_refused);
   }
-  co_return co_await respond(exchange, response);
+  return respond(exchange, response);
 }
 
 }  // namespace
@@ -91,13 +92,15 @@ net::Task<After> run(Exchange& exchange, Reason defect) {
     route(exchange);
     exchange.client_side->begin_body();
     exchange.body_begun = true;
+    if (exchange.rule->rule->has_filters) exchange.amendments = std::make_unique<Amendments>();
     Reason refused = admit(exchange);
-    if (refused == Reason::none && exchange.rule->rule->has_filters) {
-      exchange.amendments = std::make_unique<Amendments>();
+    if (refused == Reason::none && exchange.amendments != nullptr) {
       refused = co_await filter_request(exchange);
     }
     if (refused != Reason::none) {
       after = co_await fail(exchange, refused);
+    } else if (exchange.amendments != nullptr && exchange.amendments->answer_status != 0) {
+      after = co_await respond_without_body(exchange, exchange.amendments->answer_status);
     } else {
       after = co_await act(exchange);
     }

@@ -1,6 +1,9 @@
 #include "proxy/filters.h"
 
 #include "proxy/amendments.h"
+#include "proxy/filters/cors.h"
+#include "proxy/filters/header_edits.h"
+#include "proxy/filters/rewrite.h"
 
 namespace sluice::proxy {
 
@@ -13,9 +16,32 @@ net::Task<Reason> filter_request(Exchange& exchange) {
   if (filters.ip_access != nullptr && !filters.ip_access->admits(exchange.client)) {
     co_return Reason::address_not_admitted;
   }
+  if (filters.cors != nullptr && is_preflight(exchange)) {
+    answer_preflight(exchange, *filters.cors);
+    co_return Reason::none;
+  }
+  if (filters.rewrite != nullptr && !rewrite_request(exchange, *filters.rewrite)) {
+    co_return Reason::rewrite_failed;
+  }
+  if (filters.request_headers != nullptr && !edit_request(exchange, *filters.request_headers)) {
+    co_return Reason::amended_head_too_large;
+  }
   co_return Reason::none;
 }
 
-void filter_answer(Exchange& /*exchange*/, std::uint16_t /*status*/) {}
+void filter_answer(Exchange& exchange, std::uint16_t status) {
+  Amendments& amendments = *exchange.amendments;
+  if (amendments.answer_before) {
+    amendments.answer = *amendments.answer_before;
+  } else {
+    amendments.answer_before = amendments.answer;
+  }
+  if (!amendments.is_own_answer) amendments.answer.add(amendments.content);
+  const route::Filters& filters = exchange.rule->rule->filters;
+  if (filters.response_headers != nullptr) {
+    edit_answer(exchange, *filters.response_headers, status);
+  }
+  if (filters.cors != nullptr) add_cors_fields(exchange, *filters.cors);
+}
 
 }  // namespace sluice::proxy

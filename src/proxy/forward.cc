@@ -1,6 +1,7 @@
 #include "proxy/forward.h"
 
 #include "proxy/choose_target.h"
+#include "proxy/filters/error_pages.h"
 #include "proxy/hedge.h"
 #include "proxy/interrupt.h"
 #include "proxy/relay_answer.h"
@@ -146,6 +147,25 @@ void keep_sessions(Exchange& exchange, const GroupSession& group_session,
   add_cookie(exchange, set_cookie_for(exchange, session, target));
 }
 
+// The connection lives on when the whole of the answer that nobody shall see is at hand already.
+net::Task<After> replace_answer(Exchange& exchange, const route::ErrorPages::Page& page) {
+  std::string fields = fields_that_stay(exchange);
+  if (exchange.pump == Exchange::Pump::running) co_await end_pump(exchange);
+  exchange.target->begin_body(exchange.answer);
+  upstream::Body& body = exchange.target->body();
+  while (!body.is_finished() && body.take().bytes > 0) {
+  }
+  count_try(exchange, *exchange.target, exchange.target_status);
+  const std::uint16_t status = exchange.answer.status;
+  if (body.is_finished() && !body.has_failed()) {
+    const bool may_keep = exchange.answer.persistent && exchange.group->may_keep_connection();
+    exchange.target->finish(*exchange.pool, exchange.request_sent_whole, may_keep);
+  }
+  exchange.target.reset();
+  exchange.reservation.release();
+  co_return co_await respond_with_page(exchange, page, status, std::move(fields));
+}
+
 }  // namespace
 
 net::Task<After> forward(Exchange& exchange, GroupSession group_session) {
@@ -157,6 +177,9 @@ net::Task<After> forward(Exchange& exchange, GroupSession group_session) {
   if (reason == Reason::none) {
     keep_sessions(exchange, group_session, session);
     if (begins_tunnel(exchange)) co_return co_await run_tunnel(exchange);
+    if (const route::ErrorPages::Page* page = page_instead_of_answer(exchange)) {
+      co_return co_await replace_answer(exchange, *page);
+    }
     watch_client(exchange);
     reason = co_await relay_answer(exchange);
     unwatch_client(exchange);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 
+#include "sluice/base/block_memory.h"
 #include "sluice/http/h2_session.h"
 #include "sluice/net/task.h"
 #include "sluice/proxy/client_side.h"
@@ -15,15 +16,9 @@ namespace sluice::proxy {
 
 class H2Connection;
 
-class H2Server final : public upstream::H2Channel, public ClientSide {
+class H2Server final : public upstream::H2Channel, public ClientSide, public base::InBlockMemory {
  public:
   explicit H2Server(H2Connection& connection);
-
-  // One comes and goes with each request: its memory is reused as that of the frames it runs in.
-  static void* operator new(std::size_t bytes) { return net::FrameMemory::operator new(bytes); }
-  static void operator delete(void* stream, std::size_t bytes) noexcept {
-    net::FrameMemory::operator delete(stream, bytes);
-  }
 
   [[nodiscard]] bool is_http2() const override { return true; }
   void begin_body() override;

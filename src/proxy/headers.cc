@@ -150,15 +150,19 @@ void write_forwarded_for(const Exchange& exchange, http::H1Writer& writer) {
 }
 
 // The value that arrived when it came from a peer we trust, else our own.
-void write_forwarded_facts(const Exchange& exchange, http::H1Writer& writer) {
+void write_forwarded_facts(const Exchange& exchange, const HeadAmendments* amended,
+                           http::H1Writer& writer) {
   if (!exchange.peer_is_trusted) {
-    writer.trusted_text(exchange.connection->forwarded_facts());
+    write_lines(writer, exchange.connection->forwarded_facts(), amended);
     return;
   }
   const http::Fields& fields = exchange.request.fields;
   const std::string_view protocol = fields.value(FieldName::x_forwarded_proto);
-  writer.trusted_field("X-Forwarded-Proto", protocol.empty() ? exchange.scheme() : protocol);
+  if (!is_dropped(amended, "X-Forwarded-Proto")) {
+    writer.trusted_field("X-Forwarded-Proto", protocol.empty() ? exchange.scheme() : protocol);
+  }
   const std::string_view port = fields.value(FieldName::x_forwarded_port);
+  if (is_dropped(amended, "X-Forwarded-Port")) return;
   if (port.empty()) {
     writer.field("X-Forwarded-Port", exchange.connection->destination_port());
   } else {
@@ -261,7 +265,7 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   for (const Field& field : request.fields) {
     if (field.known == FieldName::host) {
       if (!to_http2) writer.trusted_field(field.name, line.host);
-    } else if (amended != nullptr && amended->drops(field.name)) {
+    } else if (is_dropped(amended, field.name)) {
       continue;
     } else if ((is_connect || asks_by_connect) &&
                base::equals_ignoring_case(field.name, websocket_key_name)) {
@@ -274,12 +278,17 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   }
   // The one coding that HTTP/2 knows (RFC 9113 8.2.2), and gRPC asks for.
   if (to_http2 && takes_trailers(request)) writer.trusted_field("TE", "trailers");
-  write_forwarded_for(exchange, writer);
-  write_forwarded_facts(exchange, writer);
-  writer.trusted_text(exchange.connection->client_certificate_fields());
-  writer.trusted_field("X-Request-Id", exchange.request_id);
-  write_traceparent(exchange, writer, request.fields.value(FieldName::traceparent));
-  if (settings.via) writer.trusted_field("Via", via(request.http2, request.minor_version));
+  if (!is_dropped(amended, "X-Forwarded-For")) write_forwarded_for(exchange, writer);
+  write_forwarded_facts(exchange, amended, writer);
+  write_lines(writer, exchange.connection->client_certificate_fields(), amended);
+  if (!is_dropped(amended, "X-Request-Id")) {
+    writer.trusted_field("X-Request-Id", exchange.request_id);
+  }
+  if (!is_dropped(amended, "traceparent")) {
+    write_traceparent(exchange, writer, request.fields.value(FieldName::traceparent));
+  }
+  if (settings.via && !is_dropped(amended, "Via"))
+    writer.trusted_field("Via", via(request.http2, request.minor_version));
   if (amended != nullptr) writer.trusted_text(amended->lines);
   if (request.framing == http::Framing::chunked && !to_http2) {
     writer.trusted_field("Transfer-Encoding", "chunked");
@@ -313,26 +322,23 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
   const http::ResponseHead& answer = exchange.answer;
   put_status(exchange, writer, answer.status, answer.reason_phrase);
   const Nominations nominations(answer.fields);
-  const Amendments* amended = exchange.amendments.get();
+  const HeadAmendments* amended =
+      exchange.amendments != nullptr ? &exchange.amendments->answer : nullptr;
   bool has_date = false;
   for (const Field& field : answer.fields) {
     if (!passes_to_client(exchange, field, nominations)) continue;
-    if (amended != nullptr &&
-        (amended->answer.drops(field.name) || amended->content.drops(field.name))) {
-      continue;
-    }
+    if (is_dropped(amended, field.name)) continue;
     has_date = has_date || field.known == FieldName::date;
     writer.trusted_field(field.name, field.value);
   }
-  if (!has_date) writer.trusted_field("Date", exchange.worker().http_date());
-  if (exchange.model().forwarding.via) {
+  if (!has_date && !is_dropped(amended, "Date")) {
+    writer.trusted_field("Date", exchange.worker().http_date());
+  }
+  if (exchange.model().forwarding.via && !is_dropped(amended, "Via")) {
     writer.trusted_field("Via", via(answer.http2, answer.minor_version));
   }
   writer.trusted_text(exchange.cookie_lines);
-  if (amended != nullptr) {
-    writer.trusted_text(amended->content.lines);
-    writer.trusted_text(amended->answer.lines);
-  }
+  if (amended != nullptr) writer.trusted_text(amended->lines);
   if (chunked && !exchange.client_side->is_http2()) {
     writer.trusted_field("Transfer-Encoding", "chunked");
   }
@@ -340,15 +346,16 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
   writer.end_head();
 }
 
-std::string passing_trailers(const Exchange& exchange, const http::Fields& trailers,
-                             bool pass_all) {
+// What a filter takes from a head does not come behind the body either.
+std::string passing_trailers(const Exchange& exchange, const http::Fields& trailers, bool pass_all,
+                             const HeadAmendments* amended) {
   std::string lines;
   const std::vector<std::string>& allowed = exchange.model().forwarding.trailers;
   for (const http::Field& field : trailers) {
     const bool is_allowed = pass_all || std::ranges::any_of(allowed, [&](const std::string& name) {
                               return base::equals_ignoring_case(field.name, name);
                             });
-    if (!is_allowed) continue;
+    if (!is_allowed || is_dropped(amended, field.name)) continue;
     lines.append(field.name).append(": ").append(field.value).append("\r\n");
   }
   return lines;
@@ -428,6 +435,24 @@ void identify_request(Exchange& exchange) {
   exchange.request_id = {exchange.request_id_storage.data(), exchange.request_id_storage.size()};
 }
 
+std::vector<Field> passing_request_fields(const Exchange& exchange) {
+  std::vector<Field> passing;
+  const Nominations nominations(exchange.request.fields);
+  for (const Field& field : exchange.request.fields) {
+    if (passes_to_target(exchange, field, nominations)) passing.push_back(field);
+  }
+  return passing;
+}
+
+std::vector<Field> passing_answer_fields(const Exchange& exchange) {
+  std::vector<Field> passing;
+  const Nominations nominations(exchange.answer.fields);
+  for (const Field& field : exchange.answer.fields) {
+    if (passes_to_client(exchange, field, nominations)) passing.push_back(field);
+  }
+  return passing;
+}
+
 void write_request_head(Exchange& exchange, bool to_http2) {
   std::size_t source_bytes =
       exchange.request_head_bytes + exchange.connection->client_certificate_fields().size();
@@ -442,9 +467,9 @@ void write_request_head(Exchange& exchange, bool to_http2) {
 void write_answer_head(Exchange& exchange, bool chunked) {
   std::size_t source_bytes = exchange.target->head_bytes() + exchange.cookie_lines.size();
   if (exchange.amendments != nullptr) {
+    exchange.amendments->is_own_answer = false;
     filter_answer(exchange, exchange.answer.status);
-    source_bytes +=
-        exchange.amendments->answer.lines.size() + exchange.amendments->content.lines.size();
+    source_bytes += exchange.amendments->answer.lines.size();
   }
   write_head(exchange, source_bytes, [&exchange, chunked](http::H1Writer& writer) {
     put_answer_head(exchange, chunked, writer);
@@ -480,6 +505,17 @@ void put_status(const Exchange& exchange, http::H1Writer& writer, std::uint16_t 
   writer.end_field();
 }
 
+bool is_dropped(const HeadAmendments* amended, std::string_view name) {
+  return amended != nullptr && amended->drops(name);
+}
+
+void write_lines(http::H1Writer& writer, std::string_view lines, const HeadAmendments* amended) {
+  if (amended == nullptr || amended->dropped.empty()) return writer.trusted_text(lines);
+  for_each_line(lines, [&](const FieldLine& line) {
+    if (!amended->drops(line.name)) writer.trusted_text(line.text);
+  });
+}
+
 void put_connection(const Exchange& exchange, http::H1Writer& writer) {
   if (exchange.client_side->is_http2()) return;
   if (!exchange.keep_connection) {
@@ -493,14 +529,18 @@ std::string request_trailers(Exchange& exchange) {
   const http::Fields& trailers = exchange.request_body().trailers();
   if (trailers.size() == 0) return {};
   const bool all = exchange.client_side->is_http2() && exchange.target->is_http2();
-  return passing_trailers(exchange, trailers, all);
+  const Amendments* amendments = exchange.amendments.get();
+  return passing_trailers(exchange, trailers, all,
+                          amendments != nullptr ? &amendments->request : nullptr);
 }
 
 std::string answer_trailers(Exchange& exchange) {
   const http::Fields& trailers = exchange.target->body().trailers();
   if (trailers.size() == 0) return {};
   const bool all = exchange.client_side->is_http2() && exchange.target->is_http2();
-  return passing_trailers(exchange, trailers, all);
+  const Amendments* amendments = exchange.amendments.get();
+  return passing_trailers(exchange, trailers, all,
+                          amendments != nullptr ? &amendments->answer : nullptr);
 }
 
 void write_informational_head(Exchange& exchange) {

@@ -11,6 +11,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sluice/http/h1_writer.h"
 #include "sluice/net/buffer.h"
@@ -18,11 +19,18 @@
 
 namespace sluice::proxy {
 
+struct HeadAmendments;
+
 // Decides the client's address from the peer and, when the peer is trusted, X-Forwarded-For.
 void identify_client(Exchange& exchange);
 
 // X-Request-Id: a trusted peer's own, or a new one.
 void identify_request(Exchange& exchange);
+
+// The fields of the request, and of the target's answer, that pass to the other side when no filter
+// is asked. Views: as long as the heads.
+[[nodiscard]] std::vector<http::Field> passing_request_fields(const Exchange& exchange);
+[[nodiscard]] std::vector<http::Field> passing_answer_fields(const Exchange& exchange);
 
 // Writes the request head for the target into exchange.head_buffer.
 void write_request_head(Exchange& exchange, bool to_http2);
@@ -42,6 +50,11 @@ void write_informational_head(Exchange& exchange);
 void put_status(const Exchange& exchange, http::H1Writer& writer, std::uint16_t status,
                 std::string_view phrase);
 void put_connection(const Exchange& exchange, http::H1Writer& writer);
+
+// Whether a filter takes away, or writes itself, what we would write. Null: no filter does.
+[[nodiscard]] bool is_dropped(const HeadAmendments* amended, std::string_view name);
+// Whole lines of ours, less those.
+void write_lines(http::H1Writer& writer, std::string_view lines, const HeadAmendments* amended);
 
 // Nobody told how long the body is.
 [[nodiscard]] inline bool has_unknown_length(const http::RequestHead& head) {

@@ -74,6 +74,7 @@ net::Task<Reason> relay_answer(Exchange& exchange) {
     if (first) exchange.answer_sent_at = base::Steady::now();
     exchange.answer_in_one_write = first && finished && !sender.is_unfinished();
     if (sender.is_unfinished()) sent = co_await sender.finish();
+    if (first) exchange.head_buffer.release();
     if (sent != Transfer::ok) {
       end = interruption(exchange);
       if (end == Reason::none) end = client_write_failure(sent);

@@ -61,7 +61,7 @@ void keep_for_replay(Exchange& exchange, const upstream::Runs& runs) {
     forget(replay);
     return;
   }
-  for (std::size_t i = 0; i < runs.count; ++i) keep(exchange, runs.items[i]);
+  for (const base::Bytes run : runs.items) keep(exchange, run);
 }
 
 net::Task<Transfer> send_kept(Exchange& exchange) {
@@ -72,11 +72,7 @@ net::Task<Transfer> send_kept(Exchange& exchange) {
   const std::size_t pieces = exchange.replay.pieces.size();
   for (std::size_t i = 0; i < std::max<std::size_t>(pieces, 1) && !exchange.stop_pump; ++i) {
     upstream::Runs runs;
-    if (i < pieces) {
-      runs.items[0] = exchange.replay.pieces[i].unread();
-      runs.bytes = runs.items[0].size();
-      runs.count = 1;
-    }
+    if (i < pieces) runs.add(exchange.replay.pieces[i].unread());
     sender.add(runs, complete && i + 1 >= pieces, trailers);
     Transfer sent = sender.start();
     if (sender.is_unfinished()) sent = co_await sender.finish();

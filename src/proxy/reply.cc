@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "proxy/filters/error_pages.h"
 #include "proxy/grpc.h"
 #include "proxy/headers.h"
 #include "sluice/http/h1_writer.h"
@@ -25,6 +26,7 @@ struct OwnAnswer {
   std::string_view location;      // empty: none
   std::string_view fields;        // whole lines of ours; empty: none
   std::uint16_t status_told = 0;  // when it is not `status`, which is for the log; without a body
+  bool is_protected = false;      // `fields` are not for filters to touch
 };
 
 // Of a large body, so that the client's time runs between two pieces that it takes, and no more
@@ -46,13 +48,17 @@ bool request_is_read(Exchange& exchange) {
 
 void write_head(Exchange& exchange, const OwnAnswer& answer) {
   net::Buffer& buffer = exchange.head_buffer;
-  const Amendments* amendments = exchange.amendments.get();
-  if (amendments != nullptr) filter_answer(exchange, answer.status);
+  Amendments* amendments = exchange.amendments.get();
+  if (amendments != nullptr) {
+    amendments->is_own_answer = true;
+    filter_answer(exchange, answer.status);
+  }
+  const HeadAmendments* amended = amendments != nullptr ? &amendments->answer : nullptr;
   const std::size_t amended_bytes =
       amendments == nullptr ? 0
                             : amendments->answer.lines.size() + amendments->refusal_lines.size();
-  const std::size_t needed =
-      answer.location.size() + answer.content_type.size() + amended_bytes + 1024;
+  const std::size_t needed = answer.location.size() + answer.content_type.size() +
+                             answer.fields.size() + amended_bytes + 1024;
   if (!buffer.has_memory() || buffer.capacity() < needed) {
     buffer = exchange.worker().loop().buffers.borrow(needed);
   }
@@ -60,18 +66,23 @@ void write_head(Exchange& exchange, const OwnAnswer& answer) {
   http::H1Writer writer(buffer.free_space());
   const std::uint16_t status = answer.status_told != 0 ? answer.status_told : answer.status;
   put_status(exchange, writer, status, http::standard_reason_phrase(status));
-  if (amendments == nullptr || !amendments->answer.drops("Server")) {
-    writer.trusted_field("Server", "sluice");
+  if (!is_dropped(amended, "Server")) writer.trusted_field("Server", "sluice");
+  if (!is_dropped(amended, "Date")) writer.trusted_field("Date", exchange.worker().http_date());
+  if (!answer.location.empty() && !is_dropped(amended, "Location")) {
+    writer.field("Location", answer.location);
   }
-  writer.trusted_field("Date", exchange.worker().http_date());
-  if (!answer.location.empty()) writer.field("Location", answer.location);
-  if (!answer.fields.empty()) writer.trusted_text(answer.fields);
+  // What gRPC's clients, and those of a handshake, look for is not a filter's.
+  write_lines(writer, answer.fields, answer.is_protected ? nullptr : amended);
   if (amendments != nullptr) {
-    writer.trusted_text(amendments->refusal_lines);
+    // Those of a preflight are the filter cors's own.
+    write_lines(writer, amendments->refusal_lines,
+                amendments->answer_status != 0 ? nullptr : amended);
     writer.trusted_text(amendments->answer.lines);
   }
   if (may_have_body(answer.status) && answer.status_told == 0) {
-    if (!answer.body.empty()) writer.field("Content-Type", answer.content_type);
+    if (!answer.body.empty() && !is_dropped(amended, "Content-Type")) {
+      writer.field("Content-Type", answer.content_type);
+    }
     writer.field("Content-Length", answer.body.size());
   }
   put_connection(exchange, writer);
@@ -95,8 +106,7 @@ net::Task<After> send(Exchange& exchange, OwnAnswer answer) {
     const base::Bytes piece = left.first(std::min(left.size(), piece_bytes));
     left = left.subspan(piece.size());
     upstream::Runs runs;
-    if (!piece.empty()) runs.items[runs.count++] = piece;
-    runs.bytes = piece.size();
+    if (!piece.empty()) runs.add(piece);
     sender.add(runs, left.empty(), {});
     sent = sender.start();
     if (sender.is_unfinished()) sent = co_await sender.finish();
@@ -125,7 +135,8 @@ net::Task<After> send_grpc_failure(Exchange& exchange, std::uint16_t status) {
                          .body = {},
                          .location = {},
                          .fields = fields,
-                         .status_told = 200};
+                         .status_told = 200,
+                         .is_protected = true};
   co_return co_await send(exchange, answer);
 }
 
@@ -166,6 +177,14 @@ std::string_view fields_with(Reason reason, bool is_http2) {
     case Reason::target_queue_timeout: return "Retry-After: 1\r\n";
     default: return {};
   }
+}
+
+// To the client of an extended CONNECT a 2xx would say that its WebSocket is open (RFC 8441 5).
+void put_page(const Exchange& exchange, const route::ErrorPages::Page& page, OwnAnswer& answer) {
+  const std::uint16_t told = page.status.value_or(answer.status);
+  if (told >= 400 || exchange.request.connect_protocol.empty()) answer.status = told;
+  answer.content_type = page.content_type;
+  answer.body = page.body;
 }
 
 // The port that the client used: of its Host, else of where it connected to.
@@ -209,11 +228,15 @@ net::Task<After> fail(Exchange& exchange, Reason reason) {
     co_return After::cut;
   }
   if (is_grpc(exchange.request)) co_return co_await send_grpc_failure(exchange, status);
-  const OwnAnswer answer{.status = status,
-                         .content_type = "text/plain",
-                         .body = error_page(status),
-                         .location = {},
-                         .fields = fields_with(exchange.reason, exchange.client_side->is_http2())};
+  OwnAnswer answer{.status = status,
+                   .content_type = "text/plain",
+                   .body = error_page(status),
+                   .location = {},
+                   .fields = fields_with(exchange.reason, exchange.client_side->is_http2()),
+                   .is_protected = exchange.reason == Reason::websocket_version_not_supported};
+  if (const route::ErrorPages::Page* page = page_for(exchange, status)) {
+    put_page(exchange, *page, answer);
+  }
   co_return co_await send(exchange, answer);
 }
 
@@ -239,6 +262,20 @@ net::Task<After> respond(Exchange& exchange, const route::FixedResponse& action)
                          .body = *action.body,
                          .location = {},
                          .fields = {}};
+  co_return co_await send(exchange, answer);
+}
+
+net::Task<After> respond_without_body(Exchange& exchange, std::uint16_t status) {
+  const OwnAnswer answer{
+      .status = status, .content_type = {}, .body = {}, .location = {}, .fields = {}};
+  co_return co_await send(exchange, answer);
+}
+
+net::Task<After> respond_with_page(Exchange& exchange, const route::ErrorPages::Page& page,
+                                   std::uint16_t status, std::string fields) {
+  OwnAnswer answer{
+      .status = status, .content_type = {}, .body = {}, .location = {}, .fields = fields};
+  put_page(exchange, page, answer);
   co_return co_await send(exchange, answer);
 }
 

@@ -36,6 +36,12 @@ Reason reason_of(net::DialError error) {
   return Reason::internal_error;
 }
 
+// With many requests at a time an answer finds its exchange out of the cache.
+base::Bytes often_used(const Exchange& exchange) {
+  const auto* const begin = reinterpret_cast<const char*>(&exchange);
+  return {begin, reinterpret_cast<const char*>(&exchange.hedge)};
+}
+
 bool take_kept(upstream::Pool& pool, Connected& connected) {
   if (pool.is_http2()) {
     connected.stream = pool.http2().take();
@@ -83,6 +89,7 @@ net::Task<Reason> connect_try(Exchange& exchange) {
 // The request has left, or will not. A target that refuses our bytes may have said why: its answer
 // is read before the write is judged.
 Reason judge_sent(Exchange& exchange, bool is_whole, Transfer sent) {
+  if (exchange.hedge == nullptr) exchange.head_buffer.release();  // a hedge would send it, too
   exchange.request_sent_whole = is_whole && sent == Transfer::ok;
   exchange.request_sent_at = base::Steady::now();
   const Reason ended = interruption(exchange);
@@ -308,7 +315,7 @@ void begin_client(const Exchange& exchange, Connected connected, upstream::Clien
   const http::BodyLimits body_limits{.chunk_extension_bytes = limits.chunk_extension_bytes,
                                      .trailer_bytes = limits.trailer_bytes};
   client.emplace<upstream::H1Client>(std::move(connected.connection), head_limits, body_limits,
-                                     exchange.timeouts.target_idle);
+                                     exchange.timeouts.target_idle, often_used(exchange));
 }
 
 net::Task<Reason> try_target(Exchange& exchange, bool fresh_only) {

@@ -81,8 +81,7 @@ class ChannelPeer final : public TunnelPeer {
  private:
   Transfer start(base::Bytes bytes) {
     upstream::Runs runs;
-    runs.items[runs.count++] = bytes;
-    runs.bytes = bytes.size();
+    runs.add(bytes);
     channel_.add(runs, false, {});
     return channel_.start();
   }

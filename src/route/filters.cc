@@ -26,7 +26,12 @@ void reset(Filters& filters) {
 // All kinds of filters. The name is the key in `filters`.
 constexpr std::array rows{
     Row{"ip_access", read_ip_access, reset<&Filters::ip_access>},
+    Row{"cors", read_cors, reset<&Filters::cors>},
+    Row{"rewrite", read_rewrite, reset<&Filters::rewrite>},
+    Row{"request_headers", read_request_headers, reset<&Filters::request_headers>},
     Row{"compress", read_compress, reset<&Filters::compress>},
+    Row{"response_headers", read_response_headers, reset<&Filters::response_headers>},
+    Row{"error_pages", read_error_pages, reset<&Filters::error_pages>},
 };
 
 bool is_off(const config::Node& value) {

@@ -18,13 +18,12 @@ Runs BodyReader::take() {
   if (!from_head && !buffer_.has_memory()) return runs;
   base::Bytes input = from_head ? with_head_.subspan(used_) : buffer_.unread();
   std::size_t consumed = 0;
-  while (runs.count < Runs::most && !body_.finished() && !body_.failed()) {
+  while (!runs.is_full() && !body_.finished() && !body_.failed()) {
     const http::H1Body::Step step = body_.decode(input);
     consumed += step.consumed;
     input = input.subspan(step.consumed);
     if (!step.content.empty()) {
-      runs.items[runs.count++] = step.content;
-      runs.bytes += step.content.size();
+      runs.add(step.content);
     } else if (step.consumed == 0 || input.empty()) {
       break;
     }

@@ -42,8 +42,10 @@ bool is_quiet(net::Stream& stream) {
 }  // namespace
 
 H1Client::H1Client(std::unique_ptr<Connection> connection, const http::HeadLimits& limits,
-                   const http::BodyLimits& body_limits, std::chrono::milliseconds write_timeout)
+                   const http::BodyLimits& body_limits, std::chrono::milliseconds write_timeout,
+                   base::Bytes used_next)
     : connection_(std::move(connection)),
+      used_next_(used_next),
       body_limits_(body_limits),
       parser_(limits),
       sender_(connection_->stream(), write_timeout),
@@ -66,8 +68,8 @@ net::Task<Reason> H1Client::read_head(http::ResponseHead& head, http::Method met
       }
     }
     const std::size_t before = buffer_.has_memory() ? buffer_.unread().size() : 0;
-    const net::Transfer read =
-        co_await net::read_into(connection_->stream(), buffer_, net::BufferPool::smallest);
+    const net::Transfer read = co_await net::read_into(connection_->stream(), buffer_,
+                                                       net::BufferPool::smallest, used_next_);
     if (read != net::Transfer::ok) co_return reason_of(read);
     received_bytes_ += buffer_.unread().size() - before;
   }

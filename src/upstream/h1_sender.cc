@@ -11,7 +11,7 @@ void H1Sender::add(const Runs& runs, bool is_last, std::string_view trailers) {
   if (chunked_ && runs.bytes > 0) {
     writer_.add(base::as_bytes(http::chunk_head(runs.bytes, chunk_head_)));
   }
-  for (std::size_t i = 0; i < runs.count; ++i) writer_.add(runs.items[i]);
+  for (const base::Bytes run : runs.items) writer_.add(run);
   if (!chunked_) return;
   if (runs.bytes > 0) writer_.add(base::as_bytes(http::chunk_tail));
   if (!is_last) return;

@@ -69,10 +69,8 @@ Runs H2Channel::take() {
   std::size_t before = 0;
   for (const net::Buffer& buffer : buffers_) {
     const base::Bytes unread = buffer.unread();
-    if (before + unread.size() > taken_ && runs.count < Runs::most) {
-      const base::Bytes run = unread.subspan(taken_ > before ? taken_ - before : 0);
-      runs.items[runs.count++] = run;
-      runs.bytes += run.size();
+    if (before + unread.size() > taken_ && !runs.is_full()) {
+      runs.add(unread.subspan(taken_ > before ? taken_ - before : 0));
     }
     before += unread.size();
   }
@@ -198,7 +196,7 @@ Transfer H2Channel::advance() {
     const Runs runs = std::exchange(runs_, {});
     if (!is_tunnel_) bytes_written_ += runs.bytes;
     sent_end_ = is_last_ && trailers_out_.empty();
-    is_sound = session()->send_data(*this, {runs.items.data(), runs.count}, sent_end_);
+    is_sound = session()->send_data(*this, {runs.items.data(), runs.items.size()}, sent_end_);
     has_pieces_out_ = is_sound;
   } else if (is_sound && !trailers_out_.empty()) {
     split_lines(base::as_bytes(trailers_out_), lines);

@@ -16,7 +16,7 @@ namespace {
 
 http::H2Settings session_settings(const Http2Settings& settings) {
   http::H2Settings out;
-  out.max_concurrent_streams = 0;
+  out.max_concurrent_streams = settings.max_concurrent_streams;
   out.field_bytes = settings.headers_bytes;
   out.headers_bytes = settings.headers_bytes;
   out.header_count = settings.header_count;

@@ -359,3 +359,24 @@ def test_the_authority_can_be_held_to_the_certificate_or_not_at_all(start_sluice
         200, 421, 421]
     proxy.reload(hosts_site(target, hosts, check_authority="off"))
     assert statuses(proxy, authority, "first.test", "second.test", "unknown.test") == [200] * 2
+
+
+def test_filters_know_the_certificate_and_believe_nobody_else(start_sluice, target, authority,
+                                                             certificate, clients, alice):
+    config = verifying(target, certificate, clients)
+    config["listeners"][0]["filters"] = {"request_headers": {
+        "set": {"X-Who": "#{header:X-Amzn-Mtls-Clientcert-Subject}"},
+        "rename": {"X-Amzn-Mtls-Clientcert-Issuer": "X-Issuer"},
+        "remove": ["X-Amzn-Mtls-Clientcert-Leaf"]}}
+    proxy = start_sluice(config)
+    with connect(proxy, authority, alice) as client:
+        assert client.ask("GET", "/", ("X-Amzn-Mtls-Clientcert-Subject", "CN=forged"),
+                          ("X-Issuer", "CN=forged")).status == 200
+    received = target.only_request()
+    subject = told(target)[FAMILY + "clientcert-subject"]
+    assert "alice" in subject
+    assert received.values("X-Who") == [subject]
+    assert len(received.values("X-Issuer")) == 1
+    assert b"forged" not in received.head
+    assert FAMILY + "clientcert-leaf" not in told(target)
+    assert FAMILY + "clientcert-issuer" not in told(target)

@@ -219,7 +219,8 @@ def test_the_deadline_reaches_the_target(start_sluice, start_grpc_target, connec
     target = start_grpc_target()
     proxy = start_sluice(calls(target))
     connect(proxy).unary(b"", timeout=1000)
-    assert 900 < target.time_remaining <= 1000
+    # The C core of gRPC sends three digits, rounded up: 1000 s can be "101" tens of seconds.
+    assert 900 < target.time_remaining <= 1010
 
 
 def test_a_deadline_that_passes_ends_the_call_on_both_sides(start_sluice, start_grpc_target,

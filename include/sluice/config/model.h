@@ -286,7 +286,7 @@ struct ClientTls {
 };
 
 struct TargetPool {
-  std::uint32_t max_idle = 256;  // idle connections kept per target and worker
+  std::uint32_t max_idle = 1024;  // idle connections kept per target and worker
   Milliseconds idle_timeout{
       55'000};  // shorter than the usual 60 s of targets and of ALB, so that we close first
   std::uint32_t max_requests = 0;  // per connection; 0: unlimited

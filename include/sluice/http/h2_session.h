@@ -7,7 +7,7 @@
 // are counted here, with reasons of their own. One thread. Nothing throws.
 #pragma once
 
-#include <array>
+#include <boost/container/static_vector.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +19,7 @@
 
 #include "sluice/base/bytes.h"
 #include "sluice/base/clock.h"
-#include "sluice/http/field.h"
+#include "sluice/http/h2_fields.h"
 #include "sluice/observe/reason.h"
 
 namespace sluice::http {
@@ -36,37 +36,6 @@ enum class H2Error : std::uint32_t {
   cancel = 0x8,
   compression_error = 0x9,
   enhance_your_calm = 0xb,
-};
-
-// A decoded field block: pseudo-header fields and all others in the order of their coming, as
-// views into storage of its own. Moving it keeps the views valid.
-class H2Fields {
- public:
-  H2Fields() = default;
-  H2Fields(H2Fields&& other) noexcept;
-  H2Fields& operator=(H2Fields&& other) noexcept;
-  [[nodiscard]] const std::vector<Field>& all() const { return fields_; }
-  // Names and values with 32 bytes for each (RFC 9113 6.5.2): what the limits count. Also counts
-  // those that came after a limit was passed and are not here.
-  [[nodiscard]] std::size_t list_bytes() const { return list_bytes_; }
-  void clear();
-
-  // Filled as nghttp2 decodes; views are made when the block is complete.
-  void append(std::string_view name, std::string_view value);
-  void complete();
-
- private:
-  friend class H2Session;
-  struct Span {
-    std::uint32_t name_bytes;
-    std::uint32_t value_bytes;
-  };
-  std::unique_ptr<char[]> storage_;  // on the heap: its address survives a move
-  std::size_t capacity_ = 0;
-  std::size_t used_ = 0;
-  std::vector<Span> spans_;
-  std::vector<Field> fields_;
-  std::size_t list_bytes_ = 0;
 };
 
 // One stream, as whoever derives from it sees it. Events come from inside `receive` and `send`;
@@ -115,9 +84,8 @@ class H2Stream {
   H2Stream* previous_ = nullptr;
   H2Stream* next_ = nullptr;
   // What is on its way out; see send_data.
-  std::array<base::Bytes, 16> pieces_;
+  boost::container::static_vector<base::Bytes, 16> pieces_;
   std::uint8_t first_piece_ = 0;
-  std::uint8_t piece_count_ = 0;
   bool has_sent_head_ = false;
   bool last_pieces_ = false;
   bool is_waiting_ = false;  // nghttp2 will not ask for data before it is told to
@@ -125,6 +93,7 @@ class H2Stream {
   // Received and not consumed yet, of this stream's window.
   std::uint32_t held_bytes_ = 0;
   std::uint32_t consumed_since_growth_ = 0;
+  std::uint32_t grown_bytes_ = 0;  // of its window, beyond the first
   std::uint32_t window_limit_ = 0;
   std::uint64_t content_sent_ = 0;
   bool has_head_ = false;        // the final one has come
@@ -134,10 +103,11 @@ class H2Stream {
 };
 
 struct H2Settings {
-  std::uint32_t max_concurrent_streams = 128;  // of the peer's; client: 0, for push is refused
+  std::uint32_t max_concurrent_streams = 128;  // server: of the peer's; client: of ours
   // Windows that we grant, for one stream: where it begins, and how far it grows for a stream whose
   // consumer keeps up (doubled each time that a window's worth was consumed with nothing held).
-  // The connection's is twice the largest stream's.
+  // All together grow by twice the largest at most, and the connection's window is the sum of them
+  // all: a stream that nobody reads holds back itself and no other.
   std::uint32_t initial_window_bytes = 64 * 1024;
   std::uint32_t max_window_bytes = 16 * 1024 * 1024;
   // Field blocks, decoded.

@@ -3,14 +3,12 @@
 // A Task is a lazy coroutine that its caller awaits; control passes between the two without a trip
 // through the event loop. Why not asio::awaitable here: with it, frames and the machinery around
 // them were a quarter of all user-space instructions of a proxied request (docs/architecture.md).
-// Frames come from lists of free blocks that each thread keeps, so a steady state allocates
-// nothing. Rules of this project: coroutines are named functions with parameters by value or
-// references to longer-lived objects; nothing with a destructor is created inside an awaiting
-// expression; no I/O buffer is a local. One thread: a coroutine begins, goes on and ends on the
-// thread of its loop.
+// Frames are in base::BlockMemory, so a steady state allocates nothing. Rules of this project:
+// coroutines are named functions with parameters by value or references to longer-lived objects;
+// nothing with a destructor is created inside an awaiting expression; no I/O buffer is a local. One
+// thread: a coroutine begins, goes on and ends on the thread of its loop.
 #pragma once
 
-#include <array>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -20,64 +18,16 @@
 #include <type_traits>
 #include <utility>
 
+#include "sluice/base/block_memory.h"
+
 namespace sluice::net {
-
-// Memory for coroutine frames; blocks are reused by size, per thread.
-class FrameMemory {
- public:
-  static void* operator new(std::size_t bytes) {
-    const std::size_t index = class_of(bytes);
-    if (index >= classes || lists_[index].first == nullptr) return allocate(bytes);
-    --lists_[index].count;
-    return std::exchange(lists_[index].first, lists_[index].first->next);
-  }
-  static void operator delete(void* frame, std::size_t bytes) noexcept {
-    const std::size_t index = class_of(bytes);
-    if (!recycles || index >= classes || lists_[index].count >= kept_per_class) {
-      ::operator delete(frame);
-      return;
-    }
-    lists_[index].first = ::new (frame) FreeBlock{lists_[index].first};
-    ++lists_[index].count;
-  }
-
- private:
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLUICE_NO_RECYCLED_FRAMES  // they would hide a use after the end from the sanitizer
-#endif
-#endif
-#ifdef SLUICE_NO_RECYCLED_FRAMES
-  static constexpr bool recycles = false;
-#else
-  static constexpr bool recycles = true;
-#endif
-  static constexpr std::size_t granularity = 64;
-  static constexpr std::size_t classes = 48;  // up to 3 KiB
-  static constexpr std::size_t kept_per_class = 1024;
-
-  struct FreeBlock {
-    FreeBlock* next;
-  };
-  struct FreeList {
-    FreeBlock* first = nullptr;
-    std::size_t count = 0;
-  };
-
-  static constexpr std::size_t class_of(std::size_t bytes) { return (bytes - 1) / granularity; }
-  [[nodiscard]] static void* allocate(std::size_t bytes);
-
-  // Trivial, so that it needs no guard on each use; a thread's blocks stay when it ends, as workers
-  // end with the process.
-  static constinit thread_local std::array<FreeList, classes> lists_;
-};
 
 template <typename T = void>
 class Task;
 
 namespace detail {
 
-struct PromiseBase : FrameMemory {
+struct PromiseBase : base::InBlockMemory {
   struct Final {
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <typename Promise>

@@ -2,8 +2,9 @@
 // share.
 #pragma once
 
-#include <array>
+#include <boost/container/static_vector.hpp>
 #include <chrono>
+#include <coroutine>
 #include <cstdint>
 #include <initializer_list>
 
@@ -44,20 +45,57 @@ class Writer {
 
  private:
   Transfer advance();
+  void forget_pieces() {
+    pieces_.clear();
+    first_ = 0;
+  }
 
   Stream& stream_;
   std::chrono::milliseconds timeout_;
-  std::array<base::Bytes, pieces_max> pieces_;
+  boost::container::static_vector<base::Bytes, pieces_max> pieces_;
   std::size_t first_ = 0;
-  std::size_t count_ = 0;
   bool unfinished_ = false;
   std::uint64_t bytes_written_ = 0;
 };
 
 // Reads once into the free space of `buffer`; while there is nothing to read, an empty buffer goes
 // back to the pool (and is borrowed again with `capacity` bytes). The deadline is the caller's:
-// `stream.set_read_deadline` before, for it may span several reads.
-[[nodiscard]] Task<Transfer> read_into(Stream& stream, Buffer& buffer, std::size_t capacity);
+// `stream.set_read_deadline` before, for it may span several reads. No coroutine of its own: one
+// waits here for most of each request.
+//   const Transfer read = co_await read_into(stream, buffer, capacity);
+// `used_next`: memory that the caller will use when it goes on after a wait; it is fetched while
+// the kernel hands the bytes out.
+class [[nodiscard]] ReadInto {
+ public:
+  ReadInto(Stream& stream, Buffer& buffer, std::size_t capacity, base::Bytes used_next)
+      : stream_(stream), buffer_(buffer), capacity_(capacity), used_next_(used_next) {}
+  ReadInto(const ReadInto&) = delete;
+  ReadInto& operator=(const ReadInto&) = delete;
+
+  [[nodiscard]] bool await_ready() { return has_read(); }
+  void await_suspend(std::coroutine_handle<> waiting) {
+    waiting_ = waiting;
+    wait();
+  }
+  [[nodiscard]] Transfer await_resume() const { return result_; }
+
+ private:
+  [[nodiscard]] bool has_read();  // or learned that nothing will come
+  void wait();
+  void go_on(Wake wake);
+
+  Stream& stream_;
+  Buffer& buffer_;
+  std::size_t capacity_;
+  base::Bytes used_next_;
+  std::coroutine_handle<> waiting_;
+  Transfer result_ = Transfer::ok;
+};
+
+[[nodiscard]] inline ReadInto read_into(Stream& stream, Buffer& buffer, std::size_t capacity,
+                                        base::Bytes used_next = {}) {
+  return {stream, buffer, capacity, used_next};
+}
 
 // The same without waiting. Nothing read: IoStatus::would_block.
 [[nodiscard]] IoStatus try_read_into(Stream& stream, Buffer& buffer, std::size_t capacity);

@@ -63,7 +63,9 @@ enum class Reason : std::uint8_t {
   no_rule,                          // 404: default action of a listener without one
   too_many_connections,             // connection closed
   // --- routing
-  redirect_too_long,  // 507
+  redirect_too_long,       // 507
+  rewrite_failed,          // 500: what the filter rewrite gives is no target of a request
+  amended_head_too_large,  // 500: request_headers; of response_headers counted only, and left out
   // --- our side of the target
   no_target,                      // 503: group has none that can take work
   target_connect_refused,         // 502

@@ -78,7 +78,6 @@ struct Exchange {
   // --- fixed when it begins
   Connection* connection = nullptr;
   ClientSide* client_side = nullptr;
-  std::optional<H1Server> h1_server;
   std::shared_ptr<const View> view;
   const ListenerView* listener = nullptr;
 
@@ -87,7 +86,6 @@ struct Exchange {
   std::size_t request_head_bytes = 0;
   bool request_understood = false;  // false: the head was refused
   base::IpAddress client;           // the peer, or whom a trusted proxy named
-  std::string client_text;          // empty: the peer's own text
   bool peer_is_trusted = false;
   const RuleView* rule = nullptr;
   const RuleGroupView* rule_group = nullptr;                // of `rule`, for the group
@@ -98,8 +96,6 @@ struct Exchange {
   std::uint64_t body_limit = 0;                             // 0: unlimited
   std::unique_ptr<Amendments> amendments;  // of the rule's filters; null: it has none
   Upgrade upgrade = Upgrade::none;
-  std::array<char, websocket_key_bytes> websocket_key{};  // of ours, behind an extended CONNECT
-  std::unique_ptr<char[]> kept_head;                      // of a tunnel: what `request` points into
   std::array<char, 32> request_id_storage{};
   std::string_view request_id;
 
@@ -109,9 +105,7 @@ struct Exchange {
   bool request_sent_whole = false;
   bool stop_pump = false;
   observe::Reason pump_failure = observe::Reason::none;  // ends the exchange
-  net::WaitSlot pump_ended;
-  bool continue_sent = false;  // 100, once for all tries
-  ReplayBody replay;           // what another try would have to send again
+  bool continue_sent = false;                            // 100, once for all tries
 
   // --- the target of the current try
   upstream::Reservation reservation;
@@ -122,23 +116,15 @@ struct Exchange {
   std::uint8_t tries = 0;  // requests sent
   bool reused_connection = false;
   bool is_probe = false;  // of a target that is only tried out; its outcome has to be reported
-  std::array<const target::Target*, tries_max> tried{};  // to compare with, never to look into
-  std::size_t tried_count = 0;
-  std::unique_ptr<Hedge> hedge;
 
   // --- what may end a try, or the exchange, from elsewhere; see interrupt.h
   bool client_left = false;  // noticed while waiting for the target
   bool total_expired = false;
   bool try_expired = false;
   bool deregistered = false;  // the target's deregistration delay is over
-  std::optional<net::Deadline> total_deadline;
-  std::optional<net::Deadline> try_deadline;
-  upstream::Place* place = nullptr;  // while it waits for a target with room
-  net::Dialing dialing;
 
   // --- the answer to the client
   net::Buffer head_buffer;           // the head being written, to the target, then to the client
-  std::string cookie_lines;          // Set-Cookie fields of ours, whole lines; empty: none
   bool informational_sent = false;   // a 1xx of the target has left
   bool answer_begun = false;         // its head, or a part, has left
   bool answer_in_one_write = false;  // head and body, with nothing left to wait for
@@ -157,6 +143,23 @@ struct Exchange {
   base::SteadyTime answer_head_at{};
   base::SteadyTime answer_sent_at{};  // its head handed to the kernel
   base::WallTime wall{};
+
+  // --- what most exchanges do without: behind the rest, for with many at a time each line of
+  // memory that is touched comes from afar
+  std::unique_ptr<Hedge> hedge;
+  std::size_t tried_count = 0;
+  std::array<const target::Target*, tries_max> tried{};  // to compare with, never to look into
+  std::optional<net::Deadline> total_deadline;
+  std::optional<net::Deadline> try_deadline;
+  upstream::Place* place = nullptr;  // while it waits for a target with room
+  net::Dialing dialing;
+  ReplayBody replay;  // of the request body, what another try would have to send again
+  net::WaitSlot pump_ended;
+  std::string client_text;   // of `client`; empty: the peer's own text
+  std::string cookie_lines;  // Set-Cookie fields of ours for the answer, whole lines; empty: none
+  std::array<char, websocket_key_bytes> websocket_key{};  // of ours, behind an extended CONNECT
+  std::unique_ptr<char[]> kept_head;                      // of a tunnel: what `request` points into
+  std::optional<H1Server> h1_server;                      // over HTTP/1: the `client_side`
 };
 
 // The life of a request whose head has been read (or refused: `defect`).

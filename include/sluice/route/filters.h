@@ -22,14 +22,23 @@
 #include "sluice/config/node.h"
 #include "sluice/route/action.h"
 #include "sluice/route/filters/compress.h"
+#include "sluice/route/filters/cors.h"
+#include "sluice/route/filters/error_pages.h"
+#include "sluice/route/filters/header_edits.h"
 #include "sluice/route/filters/ip_access.h"
+#include "sluice/route/filters/rewrite.h"
 
 namespace sluice::route {
 
 // Null: not set.
 struct Filters {
   std::shared_ptr<const IpAccess> ip_access;
+  std::shared_ptr<const Cors> cors;
+  std::shared_ptr<const Rewrite> rewrite;
+  std::shared_ptr<const HeaderEdits> request_headers;
   std::shared_ptr<const Compress> compress;
+  std::shared_ptr<const HeaderEdits> response_headers;
+  std::shared_ptr<const ErrorPages> error_pages;
 
   bool operator==(const Filters&) const = default;
   [[nodiscard]] bool is_empty() const { return *this == Filters{}; }

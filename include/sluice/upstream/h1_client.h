@@ -19,9 +19,11 @@ namespace sluice::upstream {
 
 class H1Client final : public TargetClient {
  public:
-  // `write_timeout`: between two writes that made progress.
+  // `write_timeout`: between two writes that made progress. `used_next`: as in net::read_into, when
+  // the answer comes.
   H1Client(std::unique_ptr<Connection> connection, const http::HeadLimits& limits,
-           const http::BodyLimits& body_limits, std::chrono::milliseconds write_timeout);
+           const http::BodyLimits& body_limits, std::chrono::milliseconds write_timeout,
+           base::Bytes used_next = {});
 
   [[nodiscard]] bool is_http2() const override { return false; }
   [[nodiscard]] bool connection_was_used() const override { return connection_->was_used(); }
@@ -47,6 +49,7 @@ class H1Client final : public TargetClient {
 
  private:
   std::unique_ptr<Connection> connection_;
+  base::Bytes used_next_;
   http::BodyLimits body_limits_;
   http::H1Parser parser_;
   net::Buffer buffer_;

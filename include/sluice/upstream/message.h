@@ -5,7 +5,7 @@
 // Awaiting what goes out is the back-pressure: nothing is read meanwhile. One thread.
 #pragma once
 
-#include <array>
+#include <boost/container/static_vector.hpp>
 #include <chrono>
 #include <cstdint>
 #include <string_view>
@@ -21,9 +21,14 @@ namespace sluice::upstream {
 // Content decoded from one read, in order. Views: valid until the next `fill`.
 struct Runs {
   static constexpr std::size_t most = 8;
-  std::array<base::Bytes, most> items;
-  std::size_t count = 0;
+  boost::container::static_vector<base::Bytes, most> items;
   std::uint64_t bytes = 0;
+
+  void add(base::Bytes run) {
+    items.push_back(run);
+    bytes += run.size();
+  }
+  [[nodiscard]] bool is_full() const { return items.size() == most; }
 };
 
 // The content of one message that comes in.

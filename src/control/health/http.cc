@@ -235,11 +235,11 @@ net::Task<Finding> Http::match_body(net::Stream& stream, Answer& answer, TimeLef
   std::string content;
   for (;;) {
     const upstream::Runs runs = body.take();
-    for (std::size_t i = 0; i < runs.count; ++i) content.append(base::as_text(runs.items[i]));
+    for (const base::Bytes run : runs.items) content.append(base::as_text(run));
     if (content.size() > body_bytes_max) co_return too_large("the body of the answer");
     if (body.has_failed()) co_return malformed("the body of the answer");
     if (body.is_finished()) break;
-    if (runs.count > 0) continue;
+    if (!runs.items.empty()) continue;
     const Transfer read = co_await body.fill(left());
     if (read == Transfer::expired) {
       co_return Finding{StateReason::timeout, "the body was not complete in time"};

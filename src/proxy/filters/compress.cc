@@ -68,9 +68,7 @@ class CompressedBody final : public upstream::Body {
     std::uint64_t taken = 0;
     while (!failed_ && !is_dry && taken < at_a_time) {
       const upstream::Runs runs = content_.take();
-      for (std::size_t i = 0; i < runs.count; ++i) {
-        encode(runs.items[i], ContentEncoder::Until::more);
-      }
+      for (const base::Bytes run : runs.items) encode(run, ContentEncoder::Until::more);
       is_dry = runs.bytes == 0;
       taken += runs.bytes;
     }
@@ -104,9 +102,7 @@ class CompressedBody final : public upstream::Body {
 
   upstream::Runs coded_runs() const {
     upstream::Runs runs;
-    if (coded_.empty()) return runs;
-    runs.items[runs.count++] = base::as_bytes(coded_);
-    runs.bytes = coded_.size();
+    if (!coded_.empty()) runs.add(base::as_bytes(coded_));
     return runs;
   }
 

@@ -11,4 +11,19 @@ void read_ip_access(const config::Node& value, Filters& filters, const FilterCon
 void read_compress(const config::Node& value, Filters& filters, const FilterContext& context,
                    config::Problems& problems);
 
+void read_cors(const config::Node& value, Filters& filters, const FilterContext& context,
+               config::Problems& problems);
+
+void read_rewrite(const config::Node& value, Filters& filters, const FilterContext& context,
+                  config::Problems& problems);
+
+void read_request_headers(const config::Node& value, Filters& filters, const FilterContext& context,
+                          config::Problems& problems);
+
+void read_response_headers(const config::Node& value, Filters& filters,
+                           const FilterContext& context, config::Problems& problems);
+
+void read_error_pages(const config::Node& value, Filters& filters, const FilterContext& context,
+                      config::Problems& problems);
+
 }  // namespace sluice::route

@@ -21,10 +21,9 @@ using Line = std::pair<std::string_view, std::string_view>;
 using Lines = std::vector<Line>;
 
 H2Fields fields_of(const Lines& lines) {
-  H2Fields fields;
+  H2FieldsBuilder fields;
   for (const auto& [name, value] : lines) fields.append(name, value);
-  fields.complete();
-  return fields;
+  return fields.take();
 }
 
 std::string text_of(const Lines& lines) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -533,11 +534,55 @@ TEST(H2Session, widens_no_window_beyond_its_streams_own_bound) {
   EXPECT_EQ(granted(3, 2000), 4000U) << "another stream is not bound";
 }
 
+// The windows that streams were given together are less than the connection's, whatever they grew
+// to: consumers that stop hold their own streams back and no other.
+TEST(H2Session, streams_that_nobody_reads_leave_the_others_their_windows) {
+  H2Settings settings;
+  settings.initial_window_bytes = 65'536;
+  settings.max_window_bytes = 1 << 20;
+  settings.max_concurrent_streams = 10;
+  Server server(settings);
+  const std::string content(16'384, 'x');
+  std::map<std::uint32_t, std::int64_t> window;
+  std::int64_t connection = 65'535;
+  const auto look = [&](const std::string& sent) {
+    for (const h2::Frame& frame : h2::frames_of(sent)) {
+      if (frame.type != h2::window_update) continue;
+      if (frame.stream == 0) connection += frame.number_at(0);
+      if (frame.stream != 0) window[frame.stream] += frame.number_at(0);
+    }
+  };
+  look(server.opening);
+  const auto give = [&](std::uint32_t id) {
+    const auto bytes = static_cast<std::int64_t>(content.size());
+    if (window[id] < bytes) return false;
+    EXPECT_GE(connection, bytes) << "stream " << id << " may send, the connection may not";
+    window[id] -= bytes;
+    connection -= bytes;
+    EXPECT_EQ(server.give(h2::frame(h2::data, 0, id, content)), Reason::none);
+    look(server.take());
+    return connection >= bytes;
+  };
+  for (std::uint32_t id = 1; id < 20; id += 2) {
+    ASSERT_EQ(server.give(h2::head(id, h2::post(), false)), Reason::none);
+    window[id] = 65'536;
+    for (int i = 0; i < 1000; ++i) ASSERT_TRUE(give(id));  // grows, as long as it may
+  }
+  EXPECT_GT(window[1], 1'000'000);
+  for (std::size_t i = 0; i < 9; ++i) server.streams.at(i)->consumes = false;
+  for (std::uint32_t id = 1; id < 18; id += 2) {
+    while (give(id)) {
+    }
+  }
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(give(19)) << "the one that is read";
+}
+
 // Whatever becomes of content: the connection's window comes back.
 TEST(H2Session, never_leaks_the_window_of_the_connection) {
   H2Settings settings;
   settings.initial_window_bytes = 40'000;
-  settings.max_window_bytes = 40'000;  // so the connection has 80,000
+  settings.max_window_bytes = 40'000;
+  settings.max_concurrent_streams = 2;  // so the connection has 160,000
   settings.provoked_resets = 0;
   settings.resets = 0;
   const std::string kilobyte(1000, 'x');
@@ -549,7 +594,7 @@ TEST(H2Session, never_leaks_the_window_of_the_connection) {
     Server server(settings);
     server.consumes = way == pads;
     server.refuses = way == refused;
-    std::int64_t granted = 80'000;
+    std::int64_t granted = 160'000;
     for (std::uint32_t id = 1; id < 401; id += 2) {  // 200 streams of 10,000 bytes
       h2::Lines lines = h2::post();
       if (way == malformed) lines.push_back({"connection", "close"});
@@ -585,7 +630,7 @@ TEST(H2Session, never_leaks_the_window_of_the_connection) {
         if (frame.type == h2::window_update && frame.stream == 0) granted += frame.number_at(0);
       }
     }
-    EXPECT_GE(granted, 40'000) << "WINDOW_UPDATE comes when half is consumed";
+    EXPECT_GE(granted, 80'000) << "WINDOW_UPDATE comes when half is consumed";
     EXPECT_EQ(server.session->open_streams(), 0U);
   }
 }

@@ -50,5 +50,56 @@ TEST(Regex, the_pattern_that_takes_for_ever_elsewhere_ends_here) {
   EXPECT_FALSE(finds("^(a+)+$", std::string(100'000, 'a') + "b"));
 }
 
+// ---------------------------------------------------------------- replacing
+
+struct Replaced {
+  Regex::Outcome outcome;
+  std::string text;
+};
+
+Replaced replaced(std::string_view pattern, std::string_view replacement, std::string_view text,
+                  std::size_t limit = 1000) {
+  std::string error;
+  const auto regex = Regex::compile(pattern, error);
+  const auto by = regex.value().parse_replacement(replacement, error);
+  EXPECT_EQ(error, "");
+  Replaced result{};
+  result.outcome = regex->replace_first(text, by.value(), limit, result.text);
+  return result;
+}
+
+TEST(RegexReplace, the_first_match_is_replaced_and_the_rest_stays) {
+  EXPECT_EQ(replaced("a", "b", "xaya").text, "xbya");
+  EXPECT_EQ(replaced("^/old/(.*)$", "/new/$1", "/old/x/y").text, "/new/x/y");
+  EXPECT_EQ(replaced("(a)(b)?", "[$2$1$0]", "xac").text, "x[aa]c");
+  EXPECT_EQ(replaced("$", "/end", "/a").text, "/a/end");
+  EXPECT_EQ(replaced("c", "$$1", "c").text, "$1");
+  EXPECT_EQ(replaced("x", "y", "abc").outcome, Regex::Outcome::no_match);
+  EXPECT_EQ(replaced("x*", "y", "").text, "y");
+}
+
+// T27
+TEST(RegexReplace, what_a_group_brings_is_not_read_again) {
+  EXPECT_EQ(replaced("^/(.*)/(.*)$", "/$1", "/$2/secret").text, "/$2");
+}
+
+TEST(RegexReplace, it_stops_at_the_limit) {
+  EXPECT_EQ(replaced("(.*)", "$1$1$1$1", std::string(100, 'a'), 400).text.size(), 400U);
+  EXPECT_EQ(replaced("(.*)", "$1$1$1$1", std::string(100, 'a'), 399).outcome,
+            Regex::Outcome::too_long);
+  EXPECT_EQ(replaced("^", "x", std::string(100, 'a'), 100).outcome, Regex::Outcome::too_long);
+}
+
+TEST(RegexReplace, groups_that_do_not_exist_are_refused) {
+  std::string error;
+  const auto regex = Regex::compile("(a)(b)", error);
+  for (const char* text : {"$3", "$", "$x", "a$", "${1}"}) {
+    error.clear();
+    EXPECT_FALSE(regex.value().parse_replacement(text, error)) << text;
+    EXPECT_NE(error.find("$0 to $2"), std::string::npos) << error;
+  }
+  EXPECT_FALSE(regex.value().parse_replacement(std::string(1025, 'a'), error));
+}
+
 }  // namespace
 }  // namespace sluice::route

@@ -31,9 +31,9 @@ net::Task<> read_body(BodyReader& body, Outcome& outcome) {
   while (!body.is_finished() && !body.has_failed()) {
     const Runs runs = body.take();
     std::uint64_t bytes = 0;
-    for (std::size_t i = 0; i < runs.count; ++i) {
-      outcome.content.append(base::as_text(runs.items[i]));
-      bytes += runs.items[i].size();
+    for (const base::Bytes run : runs.items) {
+      outcome.content.append(base::as_text(run));
+      bytes += run.size();
     }
     EXPECT_EQ(bytes, runs.bytes);
     if (runs.bytes > 0 || body.is_finished() || body.has_failed()) continue;
@@ -179,7 +179,7 @@ TEST(BodyReader, more_chunks_than_one_take_holds_come_with_the_next) {
   }
   bytes += "0\r\n\r\n";
   fixture.body.begin(Framing::chunked, 0, limits, base::as_bytes(bytes));
-  EXPECT_EQ(fixture.body.take().count, Runs::most);
+  EXPECT_EQ(fixture.body.take().items.size(), Runs::most);
   fixture.body.begin(Framing::chunked, 0, limits, base::as_bytes(bytes));
   Outcome outcome;
   net::spawn(read_body(fixture.body, outcome));

@@ -165,14 +165,12 @@ class H2ChannelTest : public testing::Test, public H2Session::Owner {
   }
   static Runs runs(std::string_view text) {
     Runs out;
-    out.items[0] = base::as_bytes(text);
-    out.count = 1;
-    out.bytes = text.size();
+    out.add(base::as_bytes(text));
     return out;
   }
   static std::string text(const Runs& runs) {
     std::string out;
-    for (std::size_t i = 0; i < runs.count; ++i) out += base::as_text(runs.items[i]);
+    for (const base::Bytes run : runs.items) out += base::as_text(run);
     return out;
   }
 
