@@ -79,4 +79,27 @@ void read_retry(const Node& node, Retry& retry, Problems& problems) {
   }
 }
 
+void read_retry_overrides(const Node& node, RetryOverrides& overrides, Problems& problems) {
+  if (const auto budget = node.get_section("budget")) {
+    budget->error("belongs to the target group: it bounds the retries of all rules together",
+                  problems);
+  }
+  read_retry(node, overrides.values, problems);
+  overrides.has_attempts = node.get("attempts").has_value();
+  overrides.has_reasons = node.get("on").has_value();
+  overrides.has_body_buffer = node.get("body_buffer").has_value();
+  overrides.has_hedge_delay = node.get("hedge_delay").has_value();
+}
+
+Retry RetryOverrides::over(Retry group) const {
+  if (has_attempts) group.attempts = values.attempts;
+  if (has_reasons) {
+    for (const Failure& failure : failures) group.*(failure.field) = values.*(failure.field);
+    group.statuses = values.statuses;
+  }
+  if (has_body_buffer) group.body_buffer = values.body_buffer;
+  if (has_hedge_delay) group.hedge_delay = values.hedge_delay;
+  return group;
+}
+
 }  // namespace sluice::config

@@ -40,6 +40,14 @@ std::string default_name(std::uint32_t priority) {
   return priority == 0 ? "" : "rule-" + std::to_string(priority);
 }
 
+// As for a group: the second request is sent while the first try runs.
+void check_hedging(const Section& section, const Node& node, const Rule& rule, Problems& problems) {
+  const Milliseconds per_try = rule.timeouts.per_try.value_or(Milliseconds(0));
+  const Milliseconds delay = rule.retry.values.hedge_delay;
+  if (!section.is_sound() || per_try.count() == 0 || delay.count() == 0 || delay < per_try) return;
+  node.get("retry")->get("hedge_delay")->error("must be shorter than timeouts.per_try", problems);
+}
+
 Rule read_rule(const Node& node, Unique& names, Unique& priorities, Problems& problems) {
   Rule rule;
   rule.position = node.position();
@@ -65,6 +73,10 @@ Rule read_rule(const Node& node, Unique& names, Unique& priorities, Problems& pr
   if (const auto limit = section.get("body_limit")) {
     rule.body_bytes = limit->as_size(body_range.least, body_range.most, problems);
   }
+  if (const auto retry = section.section("retry"))
+    read_retry_overrides(*retry, rule.retry, problems);
+  section.choice("access_log", {"on", "errors", "off"}, rule.logged);
+  check_hedging(section, node, rule, problems);
   return rule;
 }
 

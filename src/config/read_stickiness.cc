@@ -8,6 +8,7 @@
 
 #include "config/readers.h"
 #include "sluice/base/text.h"
+#include "sluice/config/stickiness.h"
 
 namespace sluice::config {
 namespace {
@@ -89,18 +90,21 @@ void check_prefix(const Node& node, const Stickiness& stickiness, Problems& prob
   }
 }
 
+void check_same_site(const Node& node, const Stickiness& stickiness, Problems& problems) {
+  if (stickiness.same_site != SameSite::none || stickiness.secure != CookieSecure::never) return;
+  node.get("secure")->error(
+      "must be auto or always with same_site: none; browsers drop the "
+      "cookie otherwise",
+      problems);
+}
+
 void check_cookie(const Node& node, const Stickiness& stickiness, Problems& problems) {
   if (const auto key = node.get("key")) key->error("only with type: hash", problems);
   if (stickiness.type == StickinessType::app_cookie && !node.get("cookie_name")) {
     problems.error(node.position(), node.path_of("cookie_name"),
                    "missing; it must be the name of the application's cookie");
   }
-  if (stickiness.same_site == SameSite::none && stickiness.secure == CookieSecure::never) {
-    node.get("secure")->error(
-        "must be auto or always with same_site: none; browsers drop the "
-        "cookie otherwise",
-        problems);
-  }
+  check_same_site(node, stickiness, problems);
   // The application's own cookie has the attributes that the application gives it.
   if (stickiness.type == StickinessType::lb_cookie) check_prefix(node, stickiness, problems);
 }
@@ -116,17 +120,7 @@ void check_hash(const Node& node, Problems& problems) {
   }
 }
 
-}  // namespace
-
-void read_stickiness(const Node& node, Stickiness& stickiness, Problems& problems) {
-  Section section(node, problems);
-  if (const auto type = section.require("type", "lb_cookie, app_cookie or hash")) {
-    const auto index = type->as_choice({"lb_cookie", "app_cookie", "hash"}, problems);
-    if (index) {
-      stickiness.type = std::array{StickinessType::lb_cookie, StickinessType::app_cookie,
-                                   StickinessType::hash}[*index];
-    }
-  }
+void read_cookie(Section& section, Stickiness& stickiness, Problems& problems) {
   section.duration("duration", {std::chrono::seconds(1), std::chrono::hours(24 * 7)},
                    stickiness.duration);
   if (const auto name = section.get("cookie_name"))
@@ -138,6 +132,20 @@ void read_stickiness(const Node& node, Stickiness& stickiness, Problems& problem
   if (const auto domain = section.get("domain"))
     read_cookie_domain(*domain, stickiness.domain, problems);
   section.flag("max_age", stickiness.max_age);
+}
+
+}  // namespace
+
+void read_stickiness(const Node& node, Stickiness& stickiness, Problems& problems) {
+  Section section(node, problems);
+  if (const auto type = section.require("type", "lb_cookie, app_cookie or hash")) {
+    const auto index = type->as_choice({"lb_cookie", "app_cookie", "hash"}, problems);
+    if (index) {
+      stickiness.type = std::array{StickinessType::lb_cookie, StickinessType::app_cookie,
+                                   StickinessType::hash}[*index];
+    }
+  }
+  read_cookie(section, stickiness, problems);
   if (const auto key = section.section("key")) read_hash_key(*key, stickiness.key, problems);
 
   if (stickiness.type == StickinessType::hash) {
@@ -145,6 +153,14 @@ void read_stickiness(const Node& node, Stickiness& stickiness, Problems& problem
   } else if (stickiness.type != StickinessType::none) {
     check_cookie(node, stickiness, problems);
   }
+}
+
+void read_group_stickiness(const Node& node, GroupStickiness& stickiness, Problems& problems) {
+  Section section(node, problems);
+  read_cookie(section, stickiness.cookie, problems);
+  section.flag("cors", stickiness.cors);
+  check_same_site(node, stickiness.cookie, problems);
+  check_prefix(node, stickiness.cookie, problems);
 }
 
 }  // namespace sluice::config

@@ -46,6 +46,8 @@ void read_websocket(const Node& node, WebSocket& websocket, Problems& problems);
 
 // read_retry.cc
 void read_retry(const Node& node, Retry& retry, Problems& problems);
+// A rule's own: the keys of the group's but the budget.
+void read_retry_overrides(const Node& node, RetryOverrides& overrides, Problems& problems);
 
 // read_hash_key.cc
 void read_hash_key(const Node& node, HashKey& key, Problems& problems);

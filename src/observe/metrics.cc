@@ -45,6 +45,7 @@ constexpr Names<3> by_limit = {"listener", "rule", "limit"};
 constexpr Names<2> by_classification_and_reason = {"classification", "classification_reason"};
 constexpr Names<1> by_jwks = {"jwks"};
 constexpr Names<2> by_jwks_and_result = {"jwks", "result"};
+constexpr Names<3> by_rule_and_result = {"listener", "rule", "result"};
 constexpr Names<2> by_listener_and_group = {"listener", "target_group"};
 
 // Documented, row for row, in docs/metrics.md; a test compares the two.
@@ -82,6 +83,9 @@ constexpr std::array<Family, metric_count> families = {{
      "Active health checks, by result: success or failure.", by_group_and_result},
     {Metric::sticky_requests_total, Kind::counter, "sticky_requests_total",
      "Requests of groups with stickiness, by what came of it.", by_group_and_result},
+    {Metric::rule_sticky_requests_total, Kind::counter, "rule_sticky_requests_total",
+     "Requests of rules whose clients stay with a target group, by what came of it.",
+     by_rule_and_result},
     {Metric::compressed_answers_total, Kind::counter, "compressed_answers_total",
      "Answers compressed for clients, by coding.", by_listener_and_coding},
     {Metric::compression_input_bytes_total, Kind::counter, "compression_input_bytes_total",

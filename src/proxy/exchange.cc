@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "proxy/amendments.h"
+#include "proxy/choose_group.h"
 #include "proxy/filters.h"
 #include "proxy/forward.h"
 #include "proxy/headers.h"
@@ -50,6 +51,7 @@ void route(Exchange& exchange) {
   const route::Rule& rule = table.match(input);
   const auto index = static_cast<std::size_t>(&rule - table.rules().data());
   exchange.rule = &exchange.listener->rules[index];
+  exchange.rule_group = &exchange.rule->undecided();
   exchange.body_limit = rule.body_bytes.value_or(exchange.model().limits.body_bytes);
 }
 
@@ -58,10 +60,9 @@ net::Task<After> act(Exchange& exchange) {
   const std::optional<route::Action>& action = exchange.rule->rule->action;
   if (!action.has_value()) return fail(exchange, Reason::no_rule);
   if (const auto* to = std::get_if<route::Forward>(&*action)) {
-    exchange.group = exchange.view->groups[to->group].get();
-    exchange.group_settings = exchange.view->snapshot->groups[to->group].get();
+    const GroupSession session = choose_group(exchange, *to);
     exchange.timeouts = effective_timeouts(exchange);
-    return forward(exchange);
+    return forward(exchange, session);
   }
   if (const auto* to = std::get_if<route::Redirect>(&*action)) {
     return redirect(exchange, *to);
@@ -141,6 +142,7 @@ void Exchange::clear() {
   client_text.clear();
   peer_is_trusted = false;
   rule = nullptr;
+  rule_group = nullptr;
   group = nullptr;
   group_settings = nullptr;
   body_begun = false;
@@ -173,7 +175,7 @@ void Exchange::clear() {
   deregistered = false;
   total_deadline.reset();
   try_deadline.reset();
-  set_cookie.clear();
+  cookie_lines.clear();
   informational_sent = false;
   head_buffer.release();
   answer_begun = false;

@@ -135,6 +135,18 @@ void report_relay(Exchange& exchange, Reason reason) {
                                  exchange.worker().loop().clock.now());
 }
 
+// The sessions that the target's answer keeps or begins: they are counted, and the cookies go with
+// it.
+void keep_sessions(Exchange& exchange, const GroupSession& group_session,
+                   const StickySession& session) {
+  const target::Target& target = exchange.pool->target();
+  const auto result = session_result(exchange, session, target);
+  if (result.has_value()) exchange.group->count_session(*result);
+  count_group_session(exchange, group_session);
+  add_group_cookies(exchange, group_session);
+  add_cookie(exchange, set_cookie_for(exchange, session, target));
+}
+
 // The connection lives on when the whole of the answer that nobody shall see is at hand already.
 net::Task<After> replace_answer(Exchange& exchange, const route::ErrorPages::Page& page) {
   std::string fields = fields_that_stay(exchange);
@@ -156,17 +168,14 @@ net::Task<After> replace_answer(Exchange& exchange, const route::ErrorPages::Pag
 
 }  // namespace
 
-net::Task<After> forward(Exchange& exchange) {
+net::Task<After> forward(Exchange& exchange, GroupSession group_session) {
   Reason reason = judge_upgrade(exchange);
   if (reason != Reason::none) co_return co_await fail(exchange, reason);
   begin_total_deadline(exchange);
   const StickySession session = find_session(exchange);
   reason = co_await obtain_answer(exchange, session);
   if (reason == Reason::none) {
-    const target::Target& target = exchange.pool->target();
-    const auto result = session_result(exchange, session, target);
-    if (result.has_value()) exchange.group->count_session(*result);
-    exchange.set_cookie = set_cookie_for(exchange, session, target);
+    keep_sessions(exchange, group_session, session);
     if (begins_tunnel(exchange)) co_return co_await run_tunnel(exchange);
     if (const route::ErrorPages::Page* page = page_instead_of_answer(exchange)) {
       co_return co_await replace_answer(exchange, *page);

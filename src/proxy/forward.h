@@ -5,11 +5,13 @@
 // its own (the pump), so that an answer may begin while the body still flows.
 #pragma once
 
+#include "proxy/choose_group.h"
 #include "sluice/net/task.h"
 #include "sluice/proxy/exchange.h"
 
 namespace sluice::proxy {
 
-[[nodiscard]] net::Task<After> forward(Exchange& exchange);
+// To the group that choose_group has set.
+[[nodiscard]] net::Task<After> forward(Exchange& exchange, GroupSession group_session);
 
 }  // namespace sluice::proxy

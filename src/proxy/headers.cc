@@ -338,7 +338,7 @@ void put_answer_head(Exchange& exchange, bool chunked, http::H1Writer& writer) {
   if (exchange.model().forwarding.via && !is_dropped(amended, "Via")) {
     writer.trusted_field("Via", via(answer.http2, answer.minor_version));
   }
-  if (!exchange.set_cookie.empty()) writer.trusted_field("Set-Cookie", exchange.set_cookie);
+  writer.trusted_text(exchange.cookie_lines);
   if (amended != nullptr) writer.trusted_text(amended->lines);
   if (chunked && !exchange.client_side->is_http2()) {
     writer.trusted_field("Transfer-Encoding", "chunked");
@@ -466,7 +466,7 @@ void write_request_head(Exchange& exchange, bool to_http2) {
 }
 
 void write_answer_head(Exchange& exchange, bool chunked) {
-  std::size_t source_bytes = exchange.target->head_bytes();
+  std::size_t source_bytes = exchange.target->head_bytes() + exchange.cookie_lines.size();
   if (exchange.amendments != nullptr) {
     exchange.amendments->is_own_answer = false;
     filter_answer(exchange, exchange.answer.status);
@@ -478,7 +478,8 @@ void write_answer_head(Exchange& exchange, bool chunked) {
 }
 
 void write_switching_head(Exchange& exchange) {
-  write_head(exchange, exchange.target->head_bytes(), [&exchange](http::H1Writer& writer) {
+  const std::size_t source_bytes = exchange.target->head_bytes() + exchange.cookie_lines.size();
+  write_head(exchange, source_bytes, [&exchange](http::H1Writer& writer) {
     const http::ResponseHead& answer = exchange.answer;
     // Over HTTP/2 a WebSocket begins with 200, and nobody proves with a key that he meant it
     // (RFC 8441 5).
@@ -486,7 +487,7 @@ void write_switching_head(Exchange& exchange) {
     put_status(exchange, writer, is_http1 ? 101 : 200,
                answer.http2 ? "Switching Protocols" : answer.reason_phrase);
     put_bodiless_fields(exchange, writer, is_http1 && !answer.http2);
-    if (!exchange.set_cookie.empty()) writer.trusted_field("Set-Cookie", exchange.set_cookie);
+    writer.trusted_text(exchange.cookie_lines);
     if (is_http1) writer.trusted_text(upgrade_fields);
     if (is_http1 && answer.http2) {
       const http::Field* const key = exchange.request.fields.find(websocket_key_name);

@@ -19,7 +19,7 @@ namespace {
 
 // Not where there is a session: another target does not know it.
 bool may_hedge(const Exchange& exchange, const StickySession& session) {
-  const config::Retry& retry = exchange.group_settings->retry;
+  const config::Retry& retry = exchange.retry();
   if (!session.target_id.empty() || session.hash.has_value()) return false;
   return retry.hedge_delay > config::Milliseconds::zero() && retry.attempts > 0 &&
          exchange.hedge == nullptr && exchange.upgrade == Upgrade::none &&
@@ -114,7 +114,7 @@ void start_hedge(void* context) {
   if (exchange.informational_sent || exchange.group->waiting_room().is_anybody_waiting()) return;
   // Only while the first target has the word; until then its connection has the time.
   if (!exchange.target.has_value()) {
-    return hedge.start_at.set(exchange.group_settings->retry.hedge_delay);
+    return hedge.start_at.set(exchange.retry().hedge_delay);
   }
   upstream::RetryBudget& budget = exchange.group->retry_budget();
   if (!budget.take_retry()) {
@@ -173,7 +173,7 @@ Hedge::Hedge(Exchange& exchange)
 void begin_hedge(Exchange& exchange, const StickySession& session) {
   if (!may_hedge(exchange, session)) return;
   exchange.hedge = std::make_unique<Hedge>(exchange);
-  exchange.hedge->start_at.set(exchange.group_settings->retry.hedge_delay);
+  exchange.hedge->start_at.set(exchange.retry().hedge_delay);
 }
 
 void stop_hedge(Hedge& hedge) {

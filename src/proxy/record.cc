@@ -37,11 +37,23 @@ void count(Exchange& exchange, base::SteadyTime now) {
   if (desync != http::DesyncReason::none) exchange.worker().desync(desync).add();
   if (exchange.rule == nullptr) return;
   if (exchange.status >= 100 && exchange.status < 600) {
-    exchange.rule->requests_by_class[exchange.status / 100U - 1]->add();
+    exchange.rule_group->requests_by_class[exchange.status / 100U - 1]->add();
   }
-  exchange.rule->duration->record(now - exchange.head_complete_at);
+  exchange.rule_group->duration->record(now - exchange.head_complete_at);
   if (happened(exchange.answer_sent_at))
     listener.cells.added_latency.record(added_latency(exchange));
+}
+
+// The rule wants a line of it.
+bool is_logged(const Exchange& exchange) {
+  if (exchange.rule == nullptr) return true;
+  switch (exchange.rule->rule->logged) {
+    case config::LoggedExchanges::all: return true;
+    case config::LoggedExchanges::errors:
+      return exchange.reason != observe::Reason::none || exchange.status >= 500;
+    case config::LoggedExchanges::none: break;
+  }
+  return false;
 }
 
 std::string_view protocol_of(const http::RequestHead& request) {
@@ -68,6 +80,7 @@ void record(Exchange& exchange) {
   if (exchange.body_begun) exchange.received_bytes += exchange.request_body().content_bytes();
   exchange.sent_bytes += exchange.client_side->sender().bytes_written();
   count(exchange, now);
+  if (!is_logged(exchange)) return;
 
   const Connection& connection = *exchange.connection;
   const http::RequestHead& request = exchange.request;

@@ -43,7 +43,7 @@ void keep(Exchange& exchange, base::Bytes run) {
 }  // namespace
 
 void begin_replay(Exchange& exchange) {
-  const config::Retry& retry = exchange.group_settings->retry;
+  const config::Retry& retry = exchange.retry();
   // HTTP/2 targets may say that they did nothing with a request, whatever its method.
   const bool may_be_repeated =
       retry.attempts > 0 && retry.body_buffer > 0 &&
@@ -57,7 +57,7 @@ void begin_replay(Exchange& exchange) {
 void keep_for_replay(Exchange& exchange, const upstream::Runs& runs) {
   ReplayBody& replay = exchange.replay;
   if (!replay.is_kept || runs.bytes == 0) return;
-  if (replay.bytes + runs.bytes > exchange.group_settings->retry.body_buffer) {
+  if (replay.bytes + runs.bytes > exchange.retry().body_buffer) {
     forget(replay);
     return;
   }

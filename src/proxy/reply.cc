@@ -2,6 +2,7 @@
 #include "proxy/amendments.h"
 #include "proxy/filters.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,6 +28,10 @@ struct OwnAnswer {
   std::uint16_t status_told = 0;  // when it is not `status`, which is for the log; without a body
   bool is_protected = false;      // `fields` are not for filters to touch
 };
+
+// Of a large body, so that the client's time runs between two pieces that it takes, and no more
+// than one of them is encrypted at a time.
+constexpr std::size_t piece_bytes = 32 * 1024;
 
 bool may_have_body(std::uint16_t status) { return status >= 200 && status != 204 && status != 304; }
 
@@ -92,14 +97,22 @@ net::Task<After> send(Exchange& exchange, OwnAnswer answer) {
   write_head(exchange, answer);
   const bool with_body =
       may_have_body(answer.status) && exchange.request.method != http::Method::head;
-  upstream::Runs body;
-  if (with_body && !answer.body.empty()) body.add(base::as_bytes(answer.body));
+  base::Bytes left = with_body ? base::as_bytes(answer.body) : base::Bytes{};
   upstream::Sender& sender = exchange.client_side->sender();
   exchange.answer_begun = true;
   sender.set_head(exchange.head_buffer.unread(), false);
-  sender.add(body, true, {});
-  net::Transfer sent = sender.start();
-  if (sender.is_unfinished()) sent = co_await sender.finish();
+  net::Transfer sent = net::Transfer::ok;
+  for (std::uint32_t writes = 1;; ++writes) {
+    const base::Bytes piece = left.first(std::min(left.size(), piece_bytes));
+    left = left.subspan(piece.size());
+    upstream::Runs runs;
+    if (!piece.empty()) runs.add(piece);
+    sender.add(runs, left.empty(), {});
+    sent = sender.start();
+    if (sender.is_unfinished()) sent = co_await sender.finish();
+    if (sent != net::Transfer::ok || left.empty()) break;
+    if (writes % writes_per_turn == 0) co_await exchange.worker().loop().next_turn();
+  }
   if (sent != net::Transfer::ok) {
     // The reason of the answer stays: it says why the exchange ended; that it was not read is no
     // news.
@@ -246,7 +259,7 @@ net::Task<After> redirect(Exchange& exchange, const route::Redirect& action) {
 net::Task<After> respond(Exchange& exchange, const route::FixedResponse& action) {
   const OwnAnswer answer{.status = action.status,
                          .content_type = action.content_type,
-                         .body = action.body,
+                         .body = *action.body,
                          .location = {},
                          .fields = {}};
   co_return co_await send(exchange, answer);

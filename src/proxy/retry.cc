@@ -111,7 +111,7 @@ bool died_of_old_age(const Exchange& exchange, Reason reason) {
 }
 
 bool may_try_again(const Exchange& exchange, Reason reason) {
-  const config::Retry& retry = exchange.group_settings->retry;
+  const config::Retry& retry = exchange.retry();
   if (exchange.tried_count > retry.attempts || exchange.tried_count >= Exchange::tries_max) {
     return false;
   }
@@ -129,7 +129,7 @@ bool may_try_again(const Exchange& exchange, Reason reason) {
 }
 
 bool may_probe(const Exchange& exchange) {
-  const config::Retry& retry = exchange.group_settings->retry;
+  const config::Retry& retry = exchange.retry();
   return retry.attempts > exchange.tried_count && retry.reset && retry.timeout &&
          is_idempotent(exchange) && exchange.request.framing == http::Framing::none;
 }

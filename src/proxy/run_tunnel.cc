@@ -67,7 +67,7 @@ net::Task<bool> send_switch(Exchange& exchange) {
 net::Buffer slim(Exchange& exchange) {
   keep_for_log(exchange);
   exchange.answer = {};
-  exchange.set_cookie = {};
+  exchange.cookie_lines = {};
   if (exchange.client_side->is_http2()) return {};
   net::Buffer& received = exchange.connection->received;
   received.consume(exchange.request_head_bytes);

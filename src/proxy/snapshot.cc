@@ -216,7 +216,8 @@ std::vector<bool> groups_in_use(const Snapshot& snapshot, std::size_t count) {
     for (const route::Rule& rule : listener.table.rules()) {
       if (!rule.action.has_value()) continue;
       const auto* forward = std::get_if<route::Forward>(&*rule.action);
-      if (forward != nullptr) in_use[forward->group] = true;
+      if (forward == nullptr) continue;
+      for (const route::Forward::To& to : forward->groups) in_use[to.group] = true;
     }
   }
   return in_use;
@@ -246,8 +247,13 @@ std::shared_ptr<const Snapshot> build_snapshot(config::Model model, const Snapsh
   snapshot->built_at = base::Wall::now();
 
   std::vector<std::string> names;
-  for (const config::TargetGroup& group : model.target_groups) names.push_back(group.name);
-  const route::GroupLookup groups(std::move(names));
+  std::vector<bool> sticky;
+  for (const config::TargetGroup& group : model.target_groups) {
+    names.push_back(group.name);
+    sticky.push_back(group.stickiness.type == config::StickinessType::lb_cookie ||
+                     group.stickiness.type == config::StickinessType::app_cookie);
+  }
+  const route::GroupLookup groups(std::move(names), std::move(sticky));
   for (std::size_t i = 0; i < model.listeners.size(); ++i) {
     std::optional<SnapshotListener> listener =
         build_listener(model.listeners[i], i, former, groups, ticket_keys, problems);

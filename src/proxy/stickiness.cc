@@ -1,13 +1,12 @@
 #include "proxy/stickiness.h"
 
 #include <algorithm>
-#include <chrono>
+#include <utility>
 
 #include "proxy/hash_key.h"
 #include "sluice/base/hash.h"
 #include "sluice/base/text.h"
 #include "sluice/http/cookie.h"
-#include "sluice/net/seal.h"
 
 namespace sluice::proxy {
 
@@ -15,9 +14,6 @@ namespace {
 
 using Kind = StickySession::Kind;
 using config::StickinessType;
-using std::chrono::milliseconds;
-
-constexpr int cookies_opened_max = 4;
 
 const config::Stickiness& settings_of(const Exchange& exchange) {
   return exchange.group_settings->stickiness;
@@ -26,8 +22,6 @@ const config::Stickiness& settings_of(const Exchange& exchange) {
 bool uses_cookie(const config::Stickiness& settings) {
   return settings.type == StickinessType::lb_cookie || settings.type == StickinessType::app_cookie;
 }
-
-base::WallTime now(const Exchange& exchange) { return exchange.worker().loop().clock.wall(); }
 
 // What the seal is for: a cookie of one kind or group is none of another.
 std::string context_of(const Exchange& exchange) {
@@ -41,70 +35,12 @@ std::string cookie_name(const Exchange& exchange) {
              : companion_cookie_name(exchange.group_settings->name);
 }
 
-// ---------------------------------------------------------------- what is sealed
-
-// Version, milliseconds since 1970 in eight bytes, the id, and zeros up to a whole number of
-// blocks: the length of the cookie shall not tell addresses apart.
-constexpr char payload_version = 1;
-constexpr std::size_t id_at = 1 + 8;
-constexpr std::size_t block = 32;
-
-std::string payload_of(const target::Target& target, base::WallTime issued_at) {
-  const auto time = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<milliseconds>(issued_at.time_since_epoch()).count());
-  std::string payload(1, payload_version);
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    payload.push_back(static_cast<char>((time >> shift) & 0xff));
-  }
-  payload += target.id();
-  payload.resize((payload.size() + block - 1) / block * block, '\0');
-  return payload;
-}
-
-struct Pinned {
-  std::string_view target_id;  // in the payload
-  base::WallTime issued_at;
-};
-
-std::optional<Pinned> read_payload(std::string_view payload) {
-  if (payload.size() <= id_at || payload.front() != payload_version) return std::nullopt;
-  std::uint64_t time = 0;
-  for (const char c : payload.substr(1, 8)) time = (time << 8) | static_cast<unsigned char>(c);
-  const std::string_view id = payload.substr(id_at);
-  return Pinned{id.substr(0, id.find('\0')),
-                base::WallTime(milliseconds(static_cast<std::int64_t>(time)))};
-}
-
-// Either way: a cookie from far in the future, made while a clock was wrong, must not hold for
-// ever.
-bool is_expired(const Exchange& exchange, base::WallTime issued_at) {
-  const auto age = now(exchange) - issued_at;
-  const auto duration = settings_of(exchange).duration;
-  return age >= duration || age <= -duration;
-}
-
 void find_cookie(const Exchange& exchange, StickySession& session) {
-  const std::string name = cookie_name(exchange);
-  const std::string context = context_of(exchange);
-  const net::Sealer& sealer = *exchange.view->snapshot->sealer;
-  http::CookieValues values(exchange.request.fields, name);
-  for (int opened = 0; opened < cookies_opened_max; ++opened) {
-    const std::optional<std::string_view> value = values.next();
-    if (!value.has_value()) return;
-    const std::optional<std::string> payload = sealer.open(*value, context);
-    const std::optional<Pinned> pinned =
-        payload.has_value() ? read_payload(*payload) : std::nullopt;
-    if (!pinned.has_value()) {
-      if (session.kind == Kind::none) session.kind = Kind::invalid;
-    } else if (is_expired(exchange, pinned->issued_at)) {
-      session.kind = Kind::expired;
-    } else {
-      session.kind = Kind::found;
-      session.target_id = pinned->target_id;
-      session.issued_at = pinned->issued_at;
-      return;
-    }
-  }
+  SessionCookie cookie = open_session_cookie(exchange, cookie_name(exchange), context_of(exchange),
+                                             settings_of(exchange).duration);
+  session.kind = cookie.kind;
+  session.target_id = std::move(cookie.value);
+  session.issued_at = cookie.issued_at;
 }
 
 // ---------------------------------------------------------------- what is written
@@ -126,49 +62,10 @@ bool needs_cookie(const Exchange& exchange, const StickySession& session,
                   const target::Target& chosen) {
   const config::Stickiness& settings = settings_of(exchange);
   if (session.kind == Kind::found) {
-    const bool is_due = now(exchange) - session.issued_at >= settings.duration / 10;
-    return is_due || session.target_id != chosen.id();
+    return is_renewal_due(exchange, session.issued_at, settings.duration) ||
+           session.target_id != chosen.id();
   }
   return settings.type == StickinessType::lb_cookie || answer_sets_application_cookie(exchange);
-}
-
-// What a trusted proxy says of the client's own connection: the first of a list.
-bool is_secure_connection(const Exchange& exchange) {
-  if (exchange.connection->is_tls()) return true;
-  if (!exchange.peer_is_trusted) return false;
-  const std::string_view list = exchange.request.fields.value(http::FieldName::x_forwarded_proto);
-  return base::equals_ignoring_case(base::trim(list.substr(0, list.find(','))), "https");
-}
-
-bool is_secure(const Exchange& exchange) {
-  switch (settings_of(exchange).secure) {
-    case config::CookieSecure::always: return true;
-    case config::CookieSecure::never: return false;
-    case config::CookieSecure::automatic: break;
-  }
-  return is_secure_connection(exchange);
-}
-
-http::CookieSite site_of(config::SameSite same_site) {
-  switch (same_site) {
-    case config::SameSite::lax: return http::CookieSite::lax;
-    case config::SameSite::strict: return http::CookieSite::strict;
-    case config::SameSite::none: return http::CookieSite::none;
-    case config::SameSite::unset: break;
-  }
-  return http::CookieSite::unset;
-}
-
-http::CookieAttributes attributes_of(const Exchange& exchange) {
-  const config::Stickiness& settings = settings_of(exchange);
-  http::CookieAttributes attributes{.path = settings.path, .domain = settings.domain};
-  if (settings.max_age) {
-    attributes.max_age = std::chrono::ceil<std::chrono::seconds>(settings.duration);
-  }
-  attributes.secure = is_secure(exchange);
-  attributes.http_only = settings.http_only;
-  attributes.same_site = site_of(settings.same_site);
-  return attributes;
 }
 
 }  // namespace
@@ -202,17 +99,15 @@ std::optional<upstream::SessionResult> session_result(const Exchange& exchange,
 std::string set_cookie_for(const Exchange& exchange, const StickySession& session,
                            const target::Target& chosen) {
   if (!uses_cookie(settings_of(exchange)) || !needs_cookie(exchange, session, chosen)) return {};
-  const net::Sealer& sealer = *exchange.view->snapshot->sealer;
-  const std::string sealed = sealer.seal(payload_of(chosen, now(exchange)), context_of(exchange));
-  if (sealed.empty()) return {};  // the answer is worth more than the session
-  return http::set_cookie(cookie_name(exchange), sealed, attributes_of(exchange));
+  const std::string sealed = seal_session_cookie(exchange, chosen.id(), context_of(exchange));
+  if (sealed.empty()) return {};
+  return http::set_cookie(cookie_name(exchange), sealed,
+                          cookie_attributes(exchange, settings_of(exchange)));
 }
 
 std::string companion_cookie_name(std::string_view group) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  const std::uint64_t hash = base::hash(group);
   std::string name = "SLUICEAPP-";
-  for (int shift = 60; shift >= 0; shift -= 4) name.push_back(digits[(hash >> shift) & 0xf]);
+  base::append_hex(name, base::hash(group));
   return name;
 }
 

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/session_cookie.h"
 #include "sluice/base/clock.h"
 #include "sluice/proxy/exchange.h"
 #include "sluice/target/target.h"
@@ -23,20 +24,14 @@
 namespace sluice::proxy {
 
 struct StickySession {
-  enum class Kind : std::uint8_t {
-    none,     // no session, or a group without stickiness
-    found,    // with a target, which may be gone
-    expired,  // ours, and older than the group's duration
-    invalid,  // not ours: forged, of another group, or sealed with a secret that we do not know
-  };
+  using Kind = SessionKind;
   Kind kind = Kind::none;
   std::string target_id;              // kind found; else empty
   base::WallTime issued_at{};         // kind found; whole milliseconds
   std::optional<std::uint64_t> hash;  // type hash, when the request has the key
 };
 
-// To be asked once, when the group is known. Of several cookies with the name, at most four are
-// opened, and the first good one counts.
+// To be asked once, when the group is known.
 [[nodiscard]] StickySession find_session(const Exchange& exchange);
 
 // What came of it, to be counted once per exchange that got an answer from `chosen`. Nothing for

@@ -89,20 +89,25 @@ const RuleView* Tunnel::rule_in_force() const {
   if (found == nullptr || !found->rule->action.has_value()) return nullptr;
   const auto* forward = std::get_if<route::Forward>(&*found->rule->action);
   if (forward == nullptr) return nullptr;
-  const upstream::Group& group = *slot.view->groups[forward->group];
-  const bool is_same = group.settings().name == exchange_.group_settings->name;
-  return is_same && group.has(exchange_.pool->target()) ? found : nullptr;
+  const std::optional<std::size_t> place = forward->find(exchange_.group_settings->name);
+  if (!place.has_value()) return nullptr;
+  const upstream::Group& group = *slot.view->groups[forward->groups[*place].group];
+  return group.has(exchange_.pool->target()) ? found : nullptr;
 }
 
 // So that no connection, however old, keeps a former configuration in memory.
 void Tunnel::follow(const RuleView& rule) {
   const ListenerSlot& slot = exchange_.connection->slot();
-  const std::size_t index = std::get<route::Forward>(*rule.rule->action).group;
+  const auto& forward = std::get<route::Forward>(*rule.rule->action);
+  const std::size_t place =
+      *forward.find(exchange_.group_settings->name);  // rule_in_force found it
+  const std::size_t index = forward.groups[place].group;
   // Another group of the same name, after one that was gone: ours is held by the former view.
   if (slot.view->groups[index].get() != exchange_.group) return;
   const config::WebSocket former = settings();
   exchange_.listener = slot.listener;
   exchange_.rule = &rule;
+  exchange_.rule_group = &rule.groups[place];
   exchange_.group_settings = slot.view->snapshot->groups[index].get();
   exchange_.view = slot.view;
   if (settings() != former) begin_times();

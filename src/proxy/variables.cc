@@ -13,12 +13,14 @@ using route::Variable;
 
 namespace {
 
-// Known before the action begins, which is when the request is changed.
+// Known before the action begins, which is when the request is changed; but one of several groups
+// is chosen only then.
 std::string_view group_name(const Exchange& exchange) {
   if (exchange.group_settings != nullptr) return exchange.group_settings->name;
   const std::optional<route::Action>& action = exchange.rule->rule->action;
   const auto* forward = action.has_value() ? std::get_if<route::Forward>(&*action) : nullptr;
-  return forward != nullptr ? std::string_view(forward->group_name) : std::string_view();
+  const bool is_known = forward != nullptr && forward->groups.size() == 1;
+  return is_known ? std::string_view(forward->groups[0].name) : std::string_view();
 }
 
 // Of what the target would get without filters: a client's forged X-Real-IP or X-Amzn-Mtls-* is as

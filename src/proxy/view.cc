@@ -18,37 +18,64 @@ ListenerCells::ListenerCells(observe::Cells& all, const std::string& listener)
 
 namespace {
 
-RuleView view_of(observe::Cells& cells, const std::string& listener, const route::Rule& rule) {
-  const auto* forward =
-      rule.action.has_value() ? std::get_if<route::Forward>(&*rule.action) : nullptr;
-  const std::string_view group = forward != nullptr ? std::string_view(forward->group_name) : "-";
-  RuleView view{.rule = &rule};
+RuleGroupView view_of(observe::Cells& cells, const std::string& listener, const route::Rule& rule,
+                      std::string_view group) {
+  RuleGroupView view;
   constexpr std::array<std::string_view, 5> classes{"1xx", "2xx", "3xx", "4xx", "5xx"};
   for (std::size_t i = 0; i < classes.size(); ++i) {
     view.requests_by_class[i] =
         cells.hold_counter(Metric::requests_total, {listener, rule.name, group, classes[i]});
   }
-  if (rule.filters.rate_limit != nullptr) {
-    for (const route::RateLimit& limit : rule.filters.rate_limit->limits) {
-      const auto counter = [&](std::string_view result) {
-        return cells.hold_counter(Metric::rate_limit_requests_total,
-                                  {listener, rule.name, limit.name, result});
-      };
-      view.rate_limits.push_back({counter("admitted"), counter("refused"),
-                                  cells.hold_counter(Metric::rate_limit_evictions_total,
-                                                     {listener, rule.name, limit.name})});
+  view.duration = &cells.histogram(Metric::request_duration_seconds, {listener, group});
+  return view;
+}
+
+void add_rate_limits(observe::Cells& cells, const std::string& listener, const route::Rule& rule,
+                     RuleView& view) {
+  if (rule.filters.rate_limit == nullptr) return;
+  for (const route::RateLimit& limit : rule.filters.rate_limit->limits) {
+    const auto counter = [&](std::string_view result) {
+      return cells.hold_counter(Metric::rate_limit_requests_total,
+                                {listener, rule.name, limit.name, result});
+    };
+    view.rate_limits.push_back({counter("admitted"), counter("refused"),
+                                cells.hold_counter(Metric::rate_limit_evictions_total,
+                                                   {listener, rule.name, limit.name})});
+  }
+}
+
+RuleView view_of(observe::Cells& cells, const Snapshot& snapshot, const std::string& listener,
+                 const route::Rule& rule) {
+  RuleView view{.rule = &rule, .groups = {}, .rate_limits = {}, .sessions = {}};
+  add_rate_limits(cells, listener, rule, view);
+  const auto* forward =
+      rule.action.has_value() ? std::get_if<route::Forward>(&*rule.action) : nullptr;
+  if (forward != nullptr) {
+    for (const route::Forward::To& to : forward->groups) {
+      RuleGroupView& group = view.groups.emplace_back(view_of(cells, listener, rule, to.name));
+      group.retry = &snapshot.groups[to.group]->retry;
+      if (!rule.retry.is_any()) continue;
+      group.own_retry = std::make_unique<const config::Retry>(rule.retry.over(*group.retry));
+      group.retry = group.own_retry.get();
     }
   }
-  view.duration = &cells.histogram(Metric::request_duration_seconds, {listener, group});
+  if (view.groups.size() != 1) view.groups.push_back(view_of(cells, listener, rule, "-"));
+  if (forward != nullptr && forward->stickiness.has_value()) {
+    for (std::size_t i = 0; i < view.sessions.size(); ++i) {
+      view.sessions[i] = cells.hold_counter(Metric::rule_sticky_requests_total,
+                                            {listener, rule.name, upstream::session_texts[i]});
+    }
+  }
   return view;
 }
 
 }  // namespace
 
-ListenerView::ListenerView(observe::Cells& all, const SnapshotListener& listener)
+ListenerView::ListenerView(observe::Cells& all, const Snapshot& snapshot,
+                           const SnapshotListener& listener)
     : settings(&listener), cells(all, listener.name) {
   for (const route::Rule& rule : listener.table.rules()) {
-    rules.push_back(view_of(all, listener.name, rule));
+    rules.push_back(view_of(all, snapshot, listener.name, rule));
   }
 }
 
@@ -56,7 +83,7 @@ View::View(observe::Cells& cells, std::shared_ptr<const Snapshot> of,
            std::vector<std::shared_ptr<upstream::Group>> with)
     : snapshot(std::move(of)), groups(std::move(with)) {
   for (const SnapshotListener& listener : snapshot->listeners) {
-    listeners.emplace_back(cells, listener);
+    listeners.emplace_back(cells, *snapshot, listener);
   }
 }
 

@@ -1,6 +1,9 @@
 #include "sluice/route/table.h"
 
 #include <algorithm>
+#include <map>
+
+#include "route/redirect_loop.h"
 
 #include "route/anchor.h"
 #include "route/table/index.h"
@@ -20,8 +23,12 @@ bool returns_here(const Redirect& redirect, const config::Listener& listener) {
 
 // The action of one rule of this listener. Nothing when a problem was recorded.
 std::optional<Action> read_action(const config::Node& node, const config::Listener& listener,
-                                  const GroupLookup& groups, config::Problems& problems) {
+                                  std::string_view rule, const GroupLookup& groups,
+                                  config::Problems& problems) {
   auto action = make_action(node, groups, problems);
+  if (auto* forward = action ? std::get_if<Forward>(&*action) : nullptr) {
+    name_group_cookie(*forward, listener.name, rule);
+  }
   const auto* redirect = action ? std::get_if<Redirect>(&*action) : nullptr;
   if (redirect == nullptr) return action;
   if (returns_here(*redirect, listener)) {
@@ -58,6 +65,25 @@ const Filters* filters_of(const Table* table, std::string_view rule) {
   return found == table->rules().end() ? nullptr : &found->filters;
 }
 
+// Files may be large, and named by several rules: equal content is held once, over reloads, too.
+void share_bodies(std::vector<Rule>& rules, const Table* former) {
+  std::map<std::string_view, std::shared_ptr<const std::string>> known;
+  const auto know = [&known](const Rule& rule) {
+    const auto* response = rule.action ? std::get_if<FixedResponse>(&*rule.action) : nullptr;
+    if (response != nullptr && !response->body_file.empty()) {
+      known[response->body_file] = response->body;
+    }
+  };
+  if (former != nullptr) std::ranges::for_each(former->rules(), know);
+  for (Rule& rule : rules) {
+    auto* response = rule.action ? std::get_if<FixedResponse>(&*rule.action) : nullptr;
+    if (response == nullptr || response->body_file.empty()) continue;
+    const auto same = known.find(response->body_file);
+    if (same != known.end() && *same->second == *response->body) response->body = same->second;
+    know(rule);
+  }
+}
+
 bool holds(const Rule& rule, const MatchInput& input) {
   return std::ranges::all_of(rule.conditions,
                              [&](const auto& condition) { return condition->matches(input); });
@@ -80,7 +106,7 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
     rule.name = source.name;
     rule.priority = source.priority;
     rule.conditions = read_conditions(source, found);
-    rule.action = read_action(source.action, listener, groups, found);
+    rule.action = read_action(source.action, listener, source.name, groups, found);
     rule.filters = filters;
     if (source.filters) {
       rule.filters = read_filters(*source.filters, filters,
@@ -89,6 +115,8 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
     rule.has_filters = !rule.filters.is_empty();
     rule.timeouts = source.timeouts;
     rule.body_bytes = source.body_bytes;
+    rule.retry = source.retry;
+    rule.logged = source.logged;
     // A condition that is missing would widen the rule.
     good &= rule.action.has_value() && rule.conditions.size() == source.conditions.size();
     rules.push_back(std::move(rule));
@@ -98,10 +126,12 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
 
   std::optional<Action> default_action;
   if (listener.default_action) {
-    default_action = read_action(*listener.default_action, listener, groups, found);
+    default_action = read_action(*listener.default_action, listener, "default", groups, found);
     good &= default_action.has_value();
   }
   rules.push_back(default_rule(std::move(default_action), filters));
+  share_bodies(rules, former);
+  if (good) report_redirect_loops(listener, rules, found);
   good &= !found.has_errors();
   problems.add(found, "");
   if (!good) return std::nullopt;

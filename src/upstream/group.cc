@@ -36,11 +36,11 @@ GroupCells::GroupCells(observe::Cells& all, const std::string& group)
                        &all.counter(Metric::target_requests_total, {group, "3xx"}),
                        &all.counter(Metric::target_requests_total, {group, "4xx"}),
                        &all.counter(Metric::target_requests_total, {group, "5xx"})},
-      session_results{&all.counter(Metric::sticky_requests_total, {group, "kept"}),
-                      &all.counter(Metric::sticky_requests_total, {group, "new"}),
-                      &all.counter(Metric::sticky_requests_total, {group, "repinned"}),
-                      &all.counter(Metric::sticky_requests_total, {group, "expired"}),
-                      &all.counter(Metric::sticky_requests_total, {group, "invalid"})},
+      session_results{&all.counter(Metric::sticky_requests_total, {group, session_texts[0]}),
+                      &all.counter(Metric::sticky_requests_total, {group, session_texts[1]}),
+                      &all.counter(Metric::sticky_requests_total, {group, session_texts[2]}),
+                      &all.counter(Metric::sticky_requests_total, {group, session_texts[3]}),
+                      &all.counter(Metric::sticky_requests_total, {group, session_texts[4]})},
       connections(all.gauge(Metric::target_connections, {group})),
       connections_idle(all.gauge(Metric::target_connections_idle, {group})),
       active_requests(all.gauge(Metric::target_active_requests, {group})),
@@ -253,6 +253,11 @@ Picked Group::pick_balanced(const PickRequest& request) {
   Picked none;
   none.end = passed > 0 ? Picked::End::at_limit : Picked::End::no_target;
   return none;
+}
+
+bool Group::is_well() {
+  refresh_eligible();
+  return !eligible_.fails_open && !eligible_.set.members.empty();
 }
 
 bool Group::has(const target::Target& target) const { return pools_.contains(&target); }

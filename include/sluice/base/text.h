@@ -43,6 +43,12 @@ inline void append_decimal(std::string& out, std::uint64_t value) {
   out.append(digits, result.ptr);
 }
 
+// Sixteen digits.
+inline void append_hex(std::string& out, std::uint64_t value) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  for (int shift = 60; shift >= 0; shift -= 4) out.push_back(digits[(value >> shift) & 0xf]);
+}
+
 [[nodiscard]] inline std::string to_lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = lower(c);

@@ -180,6 +180,46 @@ struct ServerTls {
   Position groups_position;
 };
 
+// When a failed try is repeated on another target. Never after a part of the answer has gone out.
+struct Retry {
+  std::uint32_t attempts = 2;   // tries after the first, 0..10; 0: none
+  bool connect_failure = true;  // nothing was sent: any method
+  // The rest only for idempotent methods (RFC 9110 9.2.2).
+  bool reset = true;                          // closed or reset before any byte of the answer
+  bool timeout = true;                        // no head within response_header or per_try
+  bool malformed = true;                      // an answer that is not HTTP
+  std::vector<std::uint16_t> statuses;        // 400..599 that are not passed on but tried again
+  std::uint64_t body_buffer = 64 * kibibyte;  // request bodies up to this can be sent again
+  std::uint32_t budget_percent = 20;          // of the requests, 0..100: what retries may add
+  std::uint32_t budget_burst = 100;           // retries at hand before any request; per worker
+  Milliseconds hedge_delay{
+      0};  // GET without an answer for so long is sent to a second target; 0: off
+
+  bool operator==(const Retry&) const = default;
+};
+
+// What a rule says about the tries of its requests; all else is as its target group has it. The
+// budget is the group's alone.
+struct RetryOverrides {
+  Retry values;
+  bool has_attempts = false;
+  bool has_reasons = false;
+  bool has_body_buffer = false;
+  bool has_hedge_delay = false;
+
+  [[nodiscard]] bool is_any() const {
+    return has_attempts || has_reasons || has_body_buffer || has_hedge_delay;
+  }
+  [[nodiscard]] Retry over(Retry group) const;
+};
+
+// Which of a rule's exchanges have a line in the access log.
+enum class LoggedExchanges : std::uint8_t {
+  all,
+  errors,  // that ended with a reason code, or with a status of 500 and more
+  none,
+};
+
 struct Rule {
   std::string name;              // "rule-PRIORITY" when the file gives none
   std::uint32_t priority = 0;    // 1..50000
@@ -188,6 +228,8 @@ struct Rule {
   std::optional<Node> filters;   // a mapping of kinds, which `route` reads
   TimeoutOverrides timeouts;
   std::optional<std::uint64_t> body_bytes;  // overrides limits.body_bytes
+  RetryOverrides retry;
+  LoggedExchanges logged = LoggedExchanges::all;
   Position position;
 };
 
@@ -269,24 +311,6 @@ struct TargetHttp2 {
   bool operator==(const TargetHttp2&) const = default;
 };
 
-// When a failed try is repeated on another target. Never after a part of the answer has gone out.
-struct Retry {
-  std::uint32_t attempts = 2;   // tries after the first, 0..10; 0: none
-  bool connect_failure = true;  // nothing was sent: any method
-  // The rest only for idempotent methods (RFC 9110 9.2.2).
-  bool reset = true;                          // closed or reset before any byte of the answer
-  bool timeout = true;                        // no head within response_header or per_try
-  bool malformed = true;                      // an answer that is not HTTP
-  std::vector<std::uint16_t> statuses;        // 400..599 that are not passed on but tried again
-  std::uint64_t body_buffer = 64 * kibibyte;  // request bodies up to this can be sent again
-  std::uint32_t budget_percent = 20;          // of the requests, 0..100: what retries may add
-  std::uint32_t budget_burst = 100;           // retries at hand before any request; per worker
-  Milliseconds hedge_delay{
-      0};  // GET without an answer for so long is sent to a second target; 0: off
-
-  bool operator==(const Retry&) const = default;
-};
-
 // What one target may be asked at a time, over all workers; beyond it requests wait in the group's
 // queue.
 struct TargetLimits {
@@ -353,6 +377,16 @@ struct Stickiness {
   HashKey key;          // type hash
 
   bool operator==(const Stickiness&) const = default;
+};
+
+// Of the clients of a rule that forwards to several groups: a cookie of ours names the group.
+struct GroupStickiness {
+  Stickiness cookie{.type = StickinessType::lb_cookie, .cookie_name = {}};  // empty: of the rule
+  // The same once more under another name, for requests from other sites, whatever the attributes
+  // of the first: ALB's AWSALBTGCORS.
+  bool cors = false;
+
+  bool operator==(const GroupStickiness&) const = default;
 };
 
 // Upgraded connections.

@@ -86,6 +86,7 @@ enum class Metric : std::uint8_t {
   target_ejections_total,               // {target_group, reason} a StateReason
   health_checks_total,                  // {target_group, result} result: success | failure
   sticky_requests_total,                // {target_group, result}
+  rule_sticky_requests_total,           // {listener, rule, result} of group stickiness
   compressed_answers_total,             // {listener, coding} coding: gzip | br | zstd | skipped
   compression_input_bytes_total,        // {listener}
   compression_output_bytes_total,       // {listener}

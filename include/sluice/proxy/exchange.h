@@ -70,6 +70,9 @@ struct Exchange {
   [[nodiscard]] Worker& worker() const { return connection->worker(); }
   [[nodiscard]] std::string_view scheme() const { return connection->is_tls() ? "https" : "http"; }
 
+  // When the group is known: its own, with what the rule overrides.
+  [[nodiscard]] const config::Retry& retry() const { return *rule_group->retry; }
+
   [[nodiscard]] upstream::Body& request_body() const { return client_side->body(); }
 
   // --- fixed when it begins
@@ -86,6 +89,7 @@ struct Exchange {
   base::IpAddress client;           // the peer, or whom a trusted proxy named
   bool peer_is_trusted = false;
   const RuleView* rule = nullptr;
+  const RuleGroupView* rule_group = nullptr;                // of `rule`, for the group
   upstream::Group* group = nullptr;                         // in `view`
   EffectiveTimeouts timeouts{};                             // set when the group is known
   const upstream::GroupSettings* group_settings = nullptr;  // as they were when it began
@@ -152,8 +156,8 @@ struct Exchange {
   net::Dialing dialing;
   ReplayBody replay;  // of the request body, what another try would have to send again
   net::WaitSlot pump_ended;
-  std::string client_text;                                // of `client`; empty: the peer's own text
-  std::string set_cookie;                                 // of ours, for the answer; empty: none
+  std::string client_text;   // of `client`; empty: the peer's own text
+  std::string cookie_lines;  // Set-Cookie fields of ours for the answer, whole lines; empty: none
   std::array<char, websocket_key_bytes> websocket_key{};  // of ours, behind an extended CONNECT
   std::unique_ptr<char[]> kept_head;                      // of a tunnel: what `request` points into
   std::optional<H1Server> h1_server;                      // over HTTP/1: the `client_side`

@@ -13,6 +13,7 @@
 
 #include "sluice/observe/metrics.h"
 #include "sluice/proxy/snapshot.h"
+#include "sluice/upstream/group.h"
 
 namespace sluice::proxy {
 
@@ -23,11 +24,24 @@ struct RateLimitCells {
   observe::HeldCounter evictions;
 };
 
+// A rule and one of the groups that it forwards to.
+struct RuleGroupView {
+  std::array<observe::HeldCounter, 5> requests_by_class;  // 1xx..5xx; gone with the rule's name
+  observe::Histogram* duration = nullptr;                 // of the listener and the group
+  const config::Retry* retry = nullptr;                   // the group's, or `own_retry`; or null
+  std::unique_ptr<const config::Retry> own_retry;  // the group's with what the rule overrides
+};
+
 struct RuleView {
   const route::Rule* rule = nullptr;
-  std::array<observe::HeldCounter, 5> requests_by_class;  // 1xx..5xx; gone with the rule's name
-  observe::Histogram* duration = nullptr;                 // of the listener and the rule's group
-  std::vector<RateLimitCells> rate_limits;                // in the order of the limits
+  // As Forward::groups; behind several, or when there is none, one more for requests without any.
+  std::vector<RuleGroupView> groups;
+  std::vector<RateLimitCells> rate_limits;  // in the order of the limits
+  // As upstream::SessionResult; with group stickiness only.
+  std::array<observe::HeldCounter, upstream::session_results> sessions;
+
+  // What counts until one of several groups is chosen. The only one is known from the start.
+  [[nodiscard]] const RuleGroupView& undecided() const { return groups.back(); }
 };
 
 // The cells of a listener; they are found by name, so they outlive snapshots.
@@ -44,7 +58,7 @@ struct ListenerCells {
 };
 
 struct ListenerView {
-  ListenerView(observe::Cells& cells, const SnapshotListener& listener);
+  ListenerView(observe::Cells& cells, const Snapshot& snapshot, const SnapshotListener& listener);
 
   const SnapshotListener* settings;
   ListenerCells cells;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "sluice/config/model.h"
 #include "sluice/config/node.h"
 
 namespace sluice::route {
@@ -20,18 +22,41 @@ namespace sluice::route {
 // The target groups that an action may name; group i is names[i].
 class GroupLookup {
  public:
-  explicit GroupLookup(std::vector<std::string> names) : names_(std::move(names)) {}
+  // `sticky`: those with cookies of their own that name targets; in the same order, or empty.
+  explicit GroupLookup(std::vector<std::string> names, std::vector<bool> sticky = {})
+      : names_(std::move(names)), sticky_(std::move(sticky)) {}
   [[nodiscard]] std::optional<std::size_t> operator()(std::string_view name) const;
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
+  [[nodiscard]] bool is_sticky(std::size_t group) const {
+    return group < sticky_.size() && sticky_[group];
+  }
 
  private:
   std::vector<std::string> names_;
+  std::vector<bool> sticky_;
 };
 
+// To one group, or to several by weight.
 struct Forward {
-  std::size_t group = 0;  // as GroupLookup counts
-  std::string group_name;
+  struct To {
+    std::size_t group = 0;  // as GroupLookup counts
+    std::string name;
+    std::uint32_t weight = 1;  // 0..999; 0: only sessions that it has
+    std::uint64_t up_to = 1;   // the weights of all before it and its own
+  };
+  std::vector<To> groups;  // at least one, all different, one with another weight than 0
+  std::optional<config::GroupStickiness> stickiness;
+  // Groups that are not well are passed over while another one is.
+  bool fallback = false;
+
+  // Their place in `groups`. `random`: 64 even bits; equal ones draw the same.
+  [[nodiscard]] std::size_t draw(std::uint64_t random) const;
+  [[nodiscard]] std::optional<std::size_t> find(std::string_view name) const;
 };
+
+// A group stickiness that names no cookie takes SLUICETG- and sixteen hexadecimal digits of the
+// names of listener and rule.
+void name_group_cookie(Forward& forward, std::string_view listener, std::string_view rule);
 
 // The request as the placeholders see it. Views: valid for one call of Redirect::location.
 struct RedirectInput {
@@ -84,7 +109,11 @@ struct Redirect {
 struct FixedResponse {
   std::uint16_t status = 200;  // 200..299, 400..599, and 300..399 though ALB has no such
   std::string content_type = "text/plain";
-  std::string body;  // empty with 204, 205 and 304
+  std::string body_file;  // whose content the body was when the configuration was read; or empty
+  // Never null; empty with 204, 205 and 304. Shared with the former configuration when it is equal.
+  std::shared_ptr<const std::string> body = std::make_shared<const std::string>();
+
+  static constexpr std::size_t body_limit = 16 * 1024 * 1024;  // bytes; ALB: 1024
 };
 
 using Action = std::variant<Forward, Redirect, FixedResponse>;

@@ -30,6 +30,8 @@ struct Rule {
   config::TimeoutOverrides timeouts;
   std::optional<std::uint64_t>
       body_bytes;  // of the request; 0: unlimited; absent: the global limit
+  config::RetryOverrides retry;
+  config::LoggedExchanges logged = config::LoggedExchanges::all;
 };
 
 class TableIndex;  // src/route/table/index.h

@@ -56,6 +56,8 @@ struct GroupSettings {
 // What became of a request's session (stickiness), as the label `result` has it.
 enum class SessionResult : std::uint8_t { kept, fresh, repinned, expired, invalid };
 inline constexpr std::size_t session_results = 5;
+inline constexpr std::array<std::string_view, session_results> session_texts{
+    "kept", "new", "repinned", "expired", "invalid"};
 
 // The cells of a group; labels {target_group} unless said otherwise in observe/metrics.h.
 struct GroupCells {
@@ -157,6 +159,9 @@ class Group : public std::enable_shared_from_this<Group> {
   // long as it is healthy and not ejected; then one that is probing, if the request may be used for
   // that; then the balancer decides.
   [[nodiscard]] Picked pick(const PickRequest& request);
+
+  // Some target may take work, and the group does not fail open.
+  [[nodiscard]] bool is_well();
 
   // The target is registered here.
   [[nodiscard]] bool has(const target::Target& target) const;

@@ -1,13 +1,15 @@
 // fixed_response: { status: 503, content_type: text/html, body: "..." } - an answer of our own.
+// fixed_response: { status: 503, content_type: text/html, body_file: busy.html } - from a file,
+// which is read now.
 #include <algorithm>
 #include <utility>
 
+#include "route/actions/body_file.h"
 #include "route/actions/makers.h"
 
 namespace sluice::route {
 namespace {
 
-constexpr std::size_t body_limit = 65'536;  // bytes; ALB: 1024
 constexpr std::size_t content_type_limit = 256;
 
 // RFC 9110 15.3.5, 15.3.6, 15.4.5.
@@ -42,21 +44,38 @@ bool read_content_type(const config::Node& node, FixedResponse& response,
 }
 
 // Behind the status, which decides whether there may be one.
-bool read_body(const config::Node& node, FixedResponse& response, config::Problems& problems) {
-  auto text = node.as_string(problems);
-  if (!text) return false;
-  if (text->size() > body_limit) {
-    node.error("must have at most " + std::to_string(body_limit) + " bytes", problems);
+bool take_body(const config::Node& node, std::string bytes, FixedResponse& response,
+               config::Problems& problems) {
+  if (bytes.size() > FixedResponse::body_limit) {
+    node.error("must have at most 16 MiB", problems);
     return false;
   }
-  if (!text->empty() && has_no_body(response.status)) {
+  if (!bytes.empty() && has_no_body(response.status)) {
     node.error(
         "must be empty: an answer of status " + std::to_string(response.status) + " has no body",
         problems);
     return false;
   }
-  response.body = *std::move(text);
+  response.body = std::make_shared<const std::string>(std::move(bytes));
   return true;
+}
+
+bool read_body(const config::Node& node, FixedResponse& response, config::Problems& problems) {
+  auto text = node.as_string(problems);
+  return text && take_body(node, *std::move(text), response, problems);
+}
+
+bool read_body_file(const config::Node& node, FixedResponse& response, config::Problems& problems) {
+  auto path = node.as_string(problems);
+  if (!path) return false;
+  std::string error;
+  auto bytes = read_whole_file(*path, FixedResponse::body_limit, error);
+  if (!bytes) {
+    node.error("cannot read " + node.quoted() + ": " + error, problems);
+    return false;
+  }
+  response.body_file = *std::move(path);
+  return take_body(node, *std::move(bytes), response, problems);
 }
 
 }  // namespace
@@ -69,13 +88,22 @@ std::optional<Action> make_fixed_response(const config::Node& value, const Group
         problems);
     return std::nullopt;
   }
-  value.allow_keys({"status", "content_type", "body"}, problems);
+  value.allow_keys({"status", "content_type", "body", "body_file"}, problems);
   FixedResponse response;
   bool good = true;
   if (const auto status = value.get("status")) good &= read_status(*status, response, problems);
   if (const auto type = value.get("content_type"))
     good &= read_content_type(*type, response, problems);
-  if (const auto body = value.get("body")) good &= read_body(*body, response, problems);
+  const auto body = value.get("body");
+  const auto file = value.get("body_file");
+  if (body && file) {
+    file->error("not beside body: an answer has one body", problems);
+    good = false;
+  } else if (body) {
+    good &= read_body(*body, response, problems);
+  } else if (file) {
+    good &= read_body_file(*file, response, problems);
+  }
   if (!good) return std::nullopt;
   return response;
 }

@@ -119,5 +119,92 @@ TEST(RetrySettings, hedging_begins_before_a_try_ends) {
   EXPECT_EQ(with("0"), "");
 }
 
+// The value of `retry` in a rule, over the defaults of a group.
+std::string rule_yaml(const std::string& keys) {
+  return "listeners:\n  - name: web\n    bind: \"127.0.0.1:1\"\n    rules:\n"
+         "      - priority: 1\n        conditions: [ { path: / } ]\n"
+         "        action: { fixed_response: {} }\n" +
+         keys;
+}
+
+Retry over_defaults(const std::string& value) {
+  const auto loaded = test::load_yaml(rule_yaml("        retry: " + value + "\n"));
+  EXPECT_EQ(joined(loaded), "") << value;
+  return loaded.model ? loaded.model->listeners.at(0).rules.at(0).retry.over({}) : Retry{};
+}
+
+TEST(RetryOfARule, overrides_what_it_names_and_nothing_else) {
+  EXPECT_EQ(over_defaults("{}"), Retry{});
+  Retry expected;
+  expected.attempts = 0;
+  EXPECT_EQ(over_defaults("{ attempts: 0 }"), expected);
+  expected = {};
+  expected.body_buffer = mebibyte;
+  EXPECT_EQ(over_defaults("{ body_buffer: 1MiB }"), expected);
+  expected = {};
+  expected.hedge_delay = 20ms;
+  EXPECT_EQ(over_defaults("{ hedge_delay: 20ms }"), expected);
+  expected = {};
+  expected.connect_failure = expected.timeout = expected.malformed = false;
+  expected.statuses = {503};
+  EXPECT_EQ(over_defaults("{ on: [reset, 503] }"), expected);
+}
+
+TEST(RetryOfARule, even_the_default_overrides_what_the_group_has) {
+  Retry group;
+  group.attempts = 7;
+  group.timeout = false;
+  group.statuses = {502};
+  group.budget_percent = 3;
+  const auto loaded = test::load_yaml(rule_yaml("        retry: { attempts: 2, on: [timeout] }\n"));
+  ASSERT_TRUE(loaded.model) << joined(loaded);
+  const RetryOverrides& rule = loaded.model->listeners.at(0).rules.at(0).retry;
+  EXPECT_TRUE(rule.is_any());
+  const Retry merged = rule.over(group);
+  EXPECT_EQ(merged.attempts, 2U);
+  EXPECT_TRUE(merged.timeout);
+  EXPECT_FALSE(merged.reset);
+  EXPECT_TRUE(merged.statuses.empty());
+  EXPECT_EQ(merged.budget_percent, 3U);
+  const auto without = test::load_yaml(rule_yaml(""));
+  ASSERT_TRUE(without.model) << joined(without);
+  EXPECT_FALSE(without.model->listeners.at(0).rules.at(0).retry.is_any());
+}
+
+TEST(RetryOfARule, mistakes_are_reported_as_for_a_group_and_the_budget_is_none_of_its_keys) {
+  const auto errors = [](const std::string& keys) {
+    return joined(test::load_yaml(rule_yaml(keys)));
+  };
+  EXPECT_EQ(
+      errors("        retry: { budget: { percent: 1 } }\n"),
+      "f:8:26: listeners[0].rules[0].retry.budget: belongs to the target group: it bounds the "
+      "retries of all rules together\n");
+  EXPECT_NE(errors("        retry: { attempts: 11 }\n")
+                .find("retry.attempts: must be a whole number "
+                      "from 0 to 10, not '11'"),
+            std::string::npos);
+  EXPECT_NE(errors("        retry: { atempts: 1 }\n").find("unknown key; did you mean 'attempts'?"),
+            std::string::npos);
+  EXPECT_NE(errors("        retry: { hedge_delay: 2s }\n        timeouts: { per_try: 1s }\n")
+                .find("retry.hedge_delay: must be shorter than timeouts.per_try"),
+            std::string::npos);
+}
+
+TEST(AccessLogOfARule, is_on_unless_it_says_errors_or_off) {
+  const auto logged = [](const std::string& keys) {
+    const auto loaded = test::load_yaml(rule_yaml(keys));
+    EXPECT_TRUE(loaded.model) << joined(loaded);
+    return loaded.model->listeners.at(0).rules.at(0).logged;
+  };
+  EXPECT_EQ(logged(""), LoggedExchanges::all);
+  EXPECT_EQ(logged("        access_log: on\n"), LoggedExchanges::all);
+  EXPECT_EQ(logged("        access_log: errors\n"), LoggedExchanges::errors);
+  EXPECT_EQ(logged("        access_log: off\n"), LoggedExchanges::none);
+  EXPECT_NE(joined(test::load_yaml(rule_yaml("        access_log: never\n")))
+                .find("rules[0].access_log: must be on, errors or off, not 'never'"),
+            std::string::npos)
+      << joined(test::load_yaml(rule_yaml("        access_log: never\n")));
+}
+
 }  // namespace
 }  // namespace sluice::config

@@ -69,7 +69,7 @@ TEST(Snapshot, it_holds_what_the_workers_need_in_the_order_of_the_file) {
   EXPECT_EQ(snapshot->groups[1]->targets->members[0].target->id(), "127.0.0.1:2");
   const auto& action = snapshot->listeners[0].table.rules().back().action;
   ASSERT_TRUE(action);
-  EXPECT_EQ(std::get<route::Forward>(*action).group, 1U);
+  EXPECT_EQ(std::get<route::Forward>(*action).groups.at(0).group, 1U);
   EXPECT_EQ(snapshot->trusted_proxies.size(), 2U);
   EXPECT_EQ(snapshot->revision, 1U);
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "unit/route/route_support.h"
 
 namespace sluice::route::testing {
@@ -178,6 +180,59 @@ TEST(RedirectAction, parts_that_do_not_fit_a_uri_are_refused) {
                            "query: \"a\\nb\", path: /x",
                            "path: /x, query: \"a#b\""}) {
     EXPECT_NE(redirect_error(keys), "") << keys;
+  }
+}
+
+// ALB's reference: which placeholder may stand in which part, each cell of the table.
+TEST(RedirectAction, every_placeholder_is_taken_where_alb_takes_it_and_nowhere_else) {
+  struct Row {
+    const char* part;
+    const char* before;  // what makes the part valid around a placeholder
+    std::vector<std::string_view> allowed;
+  };
+  const std::vector<Row> rows{
+      {"protocol", "", {"protocol"}},
+      {"host", "", {"host"}},
+      {"port", "", {"port"}},
+      {"path", "/", {"host", "port", "path"}},
+      {"query", "", {"protocol", "host", "port", "path", "query"}},
+  };
+  for (const Row& row : rows) {
+    for (const std::string placeholder : {"protocol", "host", "port", "path", "query"}) {
+      const std::string keys = std::string(row.part) + ": \"" + row.before + "#{" + placeholder +
+                               "}\"" + (row.part == std::string_view("host") ? "" : ", host: o");
+      const bool is_allowed = std::ranges::find(row.allowed, placeholder) != row.allowed.end();
+      const auto action = read_action(
+          "redirect: { " + keys + (row.part == std::string_view("host") ? ", path: /x }" : " }"));
+      EXPECT_EQ(action.value.has_value(), is_allowed) << keys << '\n' << action.errors;
+    }
+  }
+}
+
+// 128 characters in ALB, 1024 here.
+TEST(RedirectAction, parts_have_at_most_1024_bytes) {
+  const auto label = [](std::size_t size) {  // a host of labels
+    std::string out;
+    while (out.size() < size) out += out.size() % 50 == 49 ? '.' : 'a';
+    return out;
+  };
+  EXPECT_TRUE(redirect("path: /" + std::string(127, 'a')));
+  EXPECT_TRUE(redirect("path: /" + std::string(1023, 'a')));
+  EXPECT_NE(redirect_error("path: /" + std::string(1024, 'a')).find("1024"), std::string::npos);
+  EXPECT_TRUE(redirect("path: /x, query: " + std::string(1024, 'a')));
+  EXPECT_NE(redirect_error("path: /x, query: " + std::string(1025, 'a')).find("1024"),
+            std::string::npos);
+  EXPECT_TRUE(redirect("host: " + label(128)));
+  EXPECT_NE(redirect_error("host: " + label(1025)), "");
+}
+
+TEST(RedirectAction, ports_are_those_of_tcp) {
+  for (const char* port : {"1", "65535"}) EXPECT_TRUE(redirect("port: " + std::string(port)));
+  for (const char* port : {"0", "65536", "-1", "+1", "\"\"", "80x"}) {
+    EXPECT_NE(redirect_error("port: " + std::string(port))
+                  .find("must be a whole number from 1 to 65535 or #{port}"),
+              std::string::npos)
+        << port;
   }
 }
 

@@ -119,7 +119,7 @@ TEST(Table, a_redirect_back_to_its_own_listener_is_refused_as_a_loop) {
   EXPECT_TRUE(loops("protocol: http, port: 8080, query: \"a=b\""));
   EXPECT_FALSE(loops("port: 8081"));
   EXPECT_FALSE(loops("protocol: https, port: 8080"));
-  EXPECT_FALSE(loops("protocol: http, path: /x"));
+  EXPECT_FALSE(loops("host: other.example"));
 }
 
 TEST(Table, a_redirect_from_https_to_http_is_warned_about) {
