@@ -131,9 +131,12 @@ void H2Session::Impl::submit_settings() {
     add(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
   }
   int error = nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries.data(), entries.size());
-  // No less than all streams together: content that nobody reads must not stop the others.
-  const std::uint64_t connection =
-      settings_.max_concurrent_streams * settings_.initial_window_bytes + growth_most();
+  // Content that nobody reads must not stop the other streams: as much as all of them together, and
+  // as much again, for nghttp2 gives back what was consumed only when that is half of the window.
+  const std::uint64_t streams =
+      std::uint64_t{settings_.max_concurrent_streams} * settings_.initial_window_bytes +
+      growth_most();
+  const std::uint64_t connection = 2 * streams;
   if (error == 0 && connection > NGHTTP2_INITIAL_CONNECTION_WINDOW_SIZE) {
     error =
         nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, window(connection));

@@ -106,8 +106,8 @@ struct H2Settings {
   std::uint32_t max_concurrent_streams = 128;  // server: of the peer's; client: of ours
   // Windows that we grant, for one stream: where it begins, and how far it grows for a stream whose
   // consumer keeps up (doubled each time that a window's worth was consumed with nothing held).
-  // All together grow by twice the largest at most, and the connection's window is the sum of them
-  // all: a stream that nobody reads holds back itself and no other.
+  // All together grow by twice the largest at most, and the connection's window is larger than
+  // their sum: a stream that nobody reads holds back itself and no other.
   std::uint32_t initial_window_bytes = 64 * 1024;
   std::uint32_t max_window_bytes = 16 * 1024 * 1024;
   // Field blocks, decoded.
