@@ -27,7 +27,12 @@ H2Fields& H2Fields::operator=(H2Fields&& other) noexcept {
   return *this;
 }
 
+// What a large head needed is not kept: an idle connection holds little, whatever its past.
 void H2FieldsBuilder::clear() {
+  constexpr std::size_t kept_bytes = 4096;
+  constexpr std::size_t kept_fields = 128;
+  if (text_.capacity() > kept_bytes) text_ = std::string();
+  if (spans_.capacity() > kept_fields) spans_ = {};
   text_.clear();
   spans_.clear();
 }

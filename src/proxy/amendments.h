@@ -84,8 +84,9 @@ struct HeadAmendments {
 
 struct Amendments {
   HeadAmendments request;
-  HeadAmendments answer;   // the target's, and those of our own
-  HeadAmendments content;  // what became of the target's content; of no answer of our own
+  HeadAmendments answer;          // the target's, and those of our own
+  HeadAmendments content;         // what became of the target's content; of no answer of our own
+  bool varies_by_coding = false;  // a cache has to be told; the same
   // What was noted about it before `filter_answer` ran first: a head that was prepared may never
   // leave, and that of our own answer instead begins from here.
   std::optional<HeadAmendments> answer_before;

@@ -57,6 +57,10 @@ void filter_answer(Exchange& exchange, std::uint16_t status) {
     edit_answer(exchange, *filters.response_headers, status);
   }
   if (filters.cors != nullptr) add_cors_fields(exchange, *filters.cors);
+  // Behind the edits, which may have set the field for other reasons.
+  if (amendments.varies_by_coding && !amendments.is_own_answer) {
+    amendments.answer.lines += "Vary: Accept-Encoding\r\n";
+  }
 }
 
 }  // namespace sluice::proxy

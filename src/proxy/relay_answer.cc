@@ -63,6 +63,7 @@ net::Task<Reason> relay_answer(Exchange& exchange) {
         end = answer_failure(exchange, read);
         break;
       }
+      if (++writes % writes_per_turn == 0) co_await exchange.worker().loop().next_turn();
       continue;
     }
     const std::string trailers = finished ? answer_trailers(exchange) : std::string();

@@ -107,7 +107,8 @@ bool died_of_old_age(const Exchange& exchange, Reason reason) {
   const bool hedge_has_won = exchange.hedge != nullptr && exchange.hedge->has_won;
   const bool may_repeat = (was_dead(exchange.target, reason) && is_idempotent(exchange)) ||
                           was_turned_away(exchange.target, reason);
-  return may_repeat && !hedge_has_won && !exchange.client_left && can_rewind(exchange);
+  return may_repeat && !hedge_has_won && !exchange.client_left && !exchange.informational_sent &&
+         can_rewind(exchange);
 }
 
 bool may_try_again(const Exchange& exchange, Reason reason) {

@@ -41,6 +41,7 @@ void keep_for_log(Exchange& exchange) {
   kept.method = former.method;
   kept.minor_version = former.minor_version;
   kept.http2 = former.http2;
+  kept.desync = former.desync;
   kept.method_text = keep(former.method_text);
   kept.host = keep(former.host);
   kept.target = keep(former.target);

@@ -106,7 +106,9 @@ Reason judge_switch(const Exchange& exchange) {
   if (exchange.answer.http2) {
     // One that ends with its head, or has no content by its status, answers as an ordinary request
     // is answered: no byte could follow.
-    const bool ends = exchange.answer.framing == http::Framing::none;
+    const bool ends =
+        exchange.answer.framing == http::Framing::none ||
+        (exchange.answer.framing == http::Framing::length && exchange.answer.content_length == 0);
     return ends ? Reason::target_upgrade_invalid : Reason::none;
   }
   const std::string_view own_key(exchange.websocket_key.data(), exchange.websocket_key.size());

@@ -54,7 +54,8 @@ Filters read_filters(const config::Node& node, Filters filters, const FilterCont
   }
   node.allow_keys(filter_names(), {}, problems);
   for (const Row& row : rows) {
-    const auto value = node.get(row.name);
+    // Nothing behind the key is an empty mapping, never "no filter": somebody meant one.
+    const auto value = node.get_section(row.name);
     if (!value) continue;
     if (is_off(*value)) {
       row.switch_off(filters);

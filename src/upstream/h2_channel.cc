@@ -215,11 +215,18 @@ H2Channel::Progress H2Channel::progress() const {
 }
 
 // As over HTTP/1 only a peer that takes nothing is given up. What others take counts as well, for
-// they share the connection with this one; not when its own window is shut.
-bool H2Channel::has_moved_since(const Progress& before) const {
+// they share the connection with this one, but not for ever: else one byte for one of them would
+// keep all alive. Not when its own window is shut.
+bool H2Channel::has_moved_since(const Progress& before) {
+  constexpr std::uint32_t periods_for_others = 4;
   if (session() == nullptr) return false;
   const Progress now = progress();
-  return now.mine != before.mine || (now.all != before.all && !session()->is_window_shut(*this));
+  if (now.mine != before.mine) {
+    periods_waited_ = 0;
+    return true;
+  }
+  return now.all != before.all && !session()->is_window_shut(*this) &&
+         ++periods_waited_ < periods_for_others;
 }
 
 net::Task<Transfer> H2Channel::finish() {
@@ -234,6 +241,7 @@ net::Task<Transfer> H2Channel::finish() {
       write_deadline_.set(write_timeout_);
       const net::Wake wake = co_await writer_.wait();
       write_deadline_.clear();
+      if (wake == net::Wake::ready) periods_waited_ = 0;
       if (wake == net::Wake::ready || (wake == net::Wake::expired && has_moved_since(before))) {
         continue;
       }

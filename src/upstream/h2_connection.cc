@@ -195,10 +195,18 @@ void H2TargetConnection::ping() {
   link_.flush_soon();
 }
 
-// One that has never said a word, or may not be asked, is not worth the wait.
+// One that has never said a word, or may not be asked, is not worth the wait. Once in an interval:
+// clients that give up are many, and servers close who asks too often (gRPC's ENHANCE_YOUR_CALM).
 void H2TargetConnection::doubt() {
+  constexpr std::chrono::seconds usual_interval{10};
   if (pool_ == nullptr || has_ended() || is_closing_) return;
-  if (!has_peer_settings_ || settings_.ping_interval.count() == 0) return retire();
+  const bool may_ping = settings_.ping_interval.count() != 0;
+  const base::SteadyTime now = loop_.clock.now();
+  const base::SteadyTime next =
+      doubted_at_ + (may_ping ? std::chrono::nanoseconds(settings_.ping_interval) : usual_interval);
+  if (doubted_at_ != base::SteadyTime{} && now < next) return;
+  doubted_at_ = now;
+  if (!has_peer_settings_ || !may_ping) return retire();
   is_doubted_ = true;
   if (is_pinging_) return;
   activity_seen_ = activity();

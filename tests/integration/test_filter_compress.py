@@ -115,6 +115,49 @@ def test_validators_become_weak_and_digests_and_ranges_go(start_sluice, start_ta
     assert plain.value("Accept-Ranges") == "bytes"
 
 
+def test_304_speaks_of_what_200_did(start_sluice, start_target):
+    def respond(asked):
+        return b'HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\n\r\n'
+
+    proxy = start_sluice(compressing(start_target(serve(respond))))
+    with proxy.client() as client:
+        answer = client.ask("GET", "/", ("Accept-Encoding", "gzip"), ("If-None-Match", 'W/"v1"'))
+    assert (answer.status, answer.value("ETag")) == (304, 'W/"v1"')
+    assert answer.value("Vary") == "Accept-Encoding"
+
+
+def test_a_large_event_reaches_the_client_whole_before_the_next(start_sluice):
+    """An HTTP/2 target's 100,000 bytes at once, and then silence."""
+    event = random.Random(1).randbytes(50_000).hex().encode()
+
+    def answer(connection, asked):
+        connection.respond(asked, body=event, headers=[("content-type", "text/plain")], ends=False)
+
+    target = H2Target(answer)
+    try:
+        proxy = start_sluice(compressing(target, protocol_version="http2"))
+        with proxy.client() as client:
+            client.send(request("GET", "/", ("Accept-Encoding", "gzip")))
+            assert client.response_head().value("Content-Encoding") == "gzip"
+            decoder, seen = zlib.decompressobj(31), b""
+            while len(seen) < len(event):
+                size = int(client.wire.read_until(b"\r\n"), 16)
+                seen += decoder.decompress(client.wire.read_exactly(size))
+                client.wire.read_exactly(2)
+            assert seen == event
+    finally:
+        target.close()
+
+
+def test_edits_of_vary_leave_the_coding_in_it(start_sluice, start_target):
+    configuration = compressing(start_target(serve_text()))
+    configuration["listeners"][0]["filters"]["response_headers"] = {"set": {"Vary": "Cookie"}}
+    proxy = start_sluice(configuration)
+    with proxy.client() as client:
+        answer = client.ask("GET", "/", ("Accept-Encoding", "gzip"))
+    assert answer.values("Vary") == ["Cookie", "Accept-Encoding"]
+
+
 def test_head_tells_what_get_would_and_has_no_content(start_sluice, start_target):
     proxy = start_sluice(compressing(start_target(serve_text())))
     with proxy.client() as client:

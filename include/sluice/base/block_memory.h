@@ -40,7 +40,9 @@ class BlockMemory {
 
   [[nodiscard]] static std::size_t bytes_kept() { return free_.bytes; }  // by this thread
 
-#if defined(__has_feature)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLUICE_NO_RECYCLED_BLOCKS
+#elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SLUICE_NO_RECYCLED_BLOCKS
 #endif

@@ -103,7 +103,7 @@ class H2Channel : public http::H2Stream, public Body, public Sender {
     std::uint64_t all = 0;
   };
   [[nodiscard]] Progress progress() const;
-  [[nodiscard]] bool has_moved_since(const Progress& before) const;
+  [[nodiscard]] bool has_moved_since(const Progress& before);
 
   H2Link& link_;
   H2Channel* next_noted_ = nullptr;
@@ -126,6 +126,8 @@ class H2Channel : public http::H2Stream, public Body, public Sender {
   std::chrono::milliseconds write_timeout_;
   net::WaitSlot writer_;
   net::Deadline write_deadline_;
+  std::uint32_t periods_waited_ =
+      0;  // of write_timeout_, while only others of the connection moved
   base::Bytes informational_;
   base::Bytes head_;
   Runs runs_;

@@ -123,6 +123,7 @@ class H2TargetConnection final : public http::H2Session::Owner,
   bool is_counted_ = true;
   bool is_pinging_ = false;  // and no answer yet
   bool is_doubted_ = false;
+  base::SteadyTime doubted_at_{};  // last; zero: never
   bool is_closing_ = false;
   bool has_ended_ = false;
   net::Deadline idle_deadline_;

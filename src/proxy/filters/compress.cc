@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "proxy/amendments.h"
+#include "proxy/grpc.h"
 #include "sluice/base/text.h"
 #include "sluice/http/content_coding.h"
 #include "sluice/http/field_list.h"
@@ -73,11 +74,13 @@ class CompressedBody final : public upstream::Body {
       taken += runs.bytes;
     }
     bytes_in_.add(taken);
+    holds_some_ = holds_some_ || taken > 0;
     if (content_.is_finished()) {
       encode({}, ContentEncoder::Until::end);
       ended_ = !failed_;
-    } else if (is_dry && taken > 0) {
+    } else if (is_dry && holds_some_) {
       encode({}, ContentEncoder::Until::flush);
+      holds_some_ = false;
     }
     bytes_out_.add(coded_.size());
     return coded_runs();
@@ -111,7 +114,8 @@ class CompressedBody final : public upstream::Body {
   Seat seat_;
   observe::Counter& bytes_in_;
   observe::Counter& bytes_out_;
-  std::string coded_;  // of the last `take`
+  std::string coded_;        // of the last `take`
+  bool holds_some_ = false;  // content that the client cannot decode yet
   bool ended_ = false;
   bool failed_ = false;
 };
@@ -135,8 +139,10 @@ bool is_identity(std::string_view content_encoding) {
 bool is_eligible(const Exchange& exchange, const route::CompressSettings& settings) {
   const http::ResponseHead& answer = exchange.answer;
   const http::Fields& fields = answer.fields;
-  // A part has its place in the content as it is (RFC 9110 14.4); the others have none.
-  if (answer.status < 200 || answer.status == 204 || answer.status == 206 || answer.status == 304) {
+  // A part has its place in the content as it is (RFC 9110 14.4); the others have none. gRPC has
+  // codings of its own, by message.
+  if (answer.status < 200 || answer.status == 204 || answer.status == 206 ||
+      is_grpc(exchange.request)) {
     return false;
   }
   if (answer.has_content_length && answer.content_length < settings.size_least) return false;
@@ -155,6 +161,13 @@ std::string accepted_codings(const http::Fields& fields) {
   return list;
 }
 
+void weaken_tag(HeadAmendments& head, const http::Fields& fields) {
+  const Field* tag = fields.find("ETag");
+  if (tag == nullptr || !tag->value.starts_with('"')) return;
+  head.dropped.emplace_back("ETag");
+  head.lines.append("ETag: W/").append(tag->value).append("\r\n");
+}
+
 // What the head says of content that was coded here: another representation, which a weak validator
 // may still name (RFC 9110 8.8.1); lengths, ranges and digests are of the bytes that the target
 // sent.
@@ -164,24 +177,29 @@ void describe(HeadAmendments& head, const http::Fields& fields, ContentCoding co
     head.dropped.emplace_back(name);
   }
   head.lines.append("Content-Encoding: ").append(http::name_of(coding)).append("\r\n");
-  const Field* tag = fields.find("ETag");
-  if (tag == nullptr || !tag->value.starts_with('"')) return;
-  head.dropped.emplace_back("ETag");
-  head.lines.append("ETag: W/").append(tag->value).append("\r\n");
+  weaken_tag(head, fields);
 }
 
 }  // namespace
 
 std::unique_ptr<upstream::Body> compress_answer(Exchange& exchange, upstream::Body& content) {
   const auto& compress = exchange.rule->rule->filters.compress;
-  if (compress == nullptr || !is_eligible(exchange, compress->settings)) return nullptr;
-  HeadAmendments& head = exchange.amendments->content;
-  head.lines += "Vary: Accept-Encoding\r\n";  // a cache must know, also of what passes as it is
+  if (compress == nullptr) return nullptr;
+  const bool not_modified = exchange.answer.status == 304;
+  if (!not_modified && !is_eligible(exchange, compress->settings)) return nullptr;
+  Amendments& amendments = *exchange.amendments;
+  HeadAmendments& head = amendments.content;
+  amendments.varies_by_coding = true;
   // HTTP/1.0 has no way to end content of unknown length but the connection.
   if (exchange.request.minor_version == 0) return nullptr;
   const std::optional<ContentCoding> coding =
       http::choose_coding(accepted_codings(exchange.request.fields), compress->settings.codings);
   if (!coding.has_value()) return nullptr;
+  if (not_modified) {
+    // It may be about what was coded here; of which kind that was it need not say.
+    weaken_tag(head, exchange.answer.fields);
+    return nullptr;
+  }
   if (exchange.request.method == http::Method::head) {
     describe(head, exchange.answer.fields, *coding);  // as GET would be answered
     return nullptr;

@@ -49,8 +49,9 @@ void read_ip_access(const config::Node& value, Filters& filters, const FilterCon
   }
   value.allow_keys({"allow", "deny"}, problems);
   IpAccess access;
-  if (const auto allow = value.get("allow")) access.allow = read_ranges(*allow, problems);
-  if (const auto deny = value.get("deny")) access.deny = read_ranges(*deny, problems);
+  // A key with nothing behind it is no list, and must not mean everybody.
+  if (const auto allow = value.get_section("allow")) access.allow = read_ranges(*allow, problems);
+  if (const auto deny = value.get_section("deny")) access.deny = read_ranges(*deny, problems);
   // A list of which nothing is left has been reported: it must not mean everybody.
   filters.ip_access = std::make_shared<const IpAccess>(std::move(access));
 }

@@ -38,6 +38,14 @@ TEST(Filters, a_rule_has_its_own_else_its_listeners_else_none) {
   EXPECT_TRUE(rules[3].filters.ip_access->admits(ten));  // the default rule
 }
 
+// An operator who comments all keys of a filter out must not be left without it silently.
+TEST(Filters, a_kind_with_nothing_behind_it_is_never_nothing) {
+  for (const std::string_view kind : filter_names()) {
+    const auto read = read_filter(std::string(kind) + ":");
+    EXPECT_TRUE(!read.errors.empty() || !read.value.is_empty()) << kind;
+  }
+}
+
 TEST(Filters, an_unknown_kind_is_reported_with_the_nearest) {
   EXPECT_NE(read_filter("ip_acces: { allow: [10.0.0.0/8] }").errors.find("'ip_access'"),
             std::string::npos);
