@@ -30,9 +30,9 @@ TEST(IpAccess, deny_wins_over_allow) {
 }
 
 TEST(IpAccess, a_wrong_value_is_named_with_its_place) {
-  for (const char* filter :
-       {"ip_access: { allow: [10.0.0.1/8] }", "ip_access: { allow: [] }", "ip_access: {}", "ip_access: { allow: }", "ip_access:",
-        "ip_access: { permit: [10.0.0.0/8] }", "ip_access: 10.0.0.0/8"}) {
+  for (const char* filter : {"ip_access: { allow: [10.0.0.1/8] }", "ip_access: { allow: [] }",
+                             "ip_access: {}", "ip_access: { allow: }", "ip_access:",
+                             "ip_access: { permit: [10.0.0.0/8] }", "ip_access: 10.0.0.0/8"}) {
     EXPECT_NE(read_filter(filter).errors.find("filters.ip_access"), std::string::npos)
         << filter << " gives " << read_filter(filter).errors;
   }
