@@ -1,27 +1,17 @@
 // fixed_response: { status: 503, content_type: text/html, body: "..." } - an answer of our own.
 // fixed_response: { status: 503, content_type: text/html, body_file: busy.html } - from a file,
 // which is read now.
-#include <algorithm>
 #include <utility>
 
-#include "route/actions/body_file.h"
 #include "route/actions/makers.h"
+#include "route/media_type.h"
+#include "sluice/base/file.h"
 
 namespace sluice::route {
 namespace {
 
-constexpr std::size_t content_type_limit = 256;
-
 // RFC 9110 15.3.5, 15.3.6, 15.4.5.
 bool has_no_body(std::uint64_t status) { return status == 204 || status == 205 || status == 304; }
-
-// Near enough to RFC 9110 8.3.1, and never able to end the field line.
-bool is_media_type(std::string_view text) {
-  const std::size_t slash = text.find('/');
-  return text.size() <= content_type_limit && slash != 0 && slash != std::string_view::npos &&
-         slash + 1 < text.size() && text.front() != ' ' && text.back() != ' ' &&
-         std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
-}
 
 bool read_status(const config::Node& node, FixedResponse& response, config::Problems& problems) {
   const auto status = node.as_integer(200, 599, problems);
@@ -69,13 +59,14 @@ bool read_body_file(const config::Node& node, FixedResponse& response, config::P
   auto path = node.as_string(problems);
   if (!path) return false;
   std::string error;
-  auto bytes = read_whole_file(*path, FixedResponse::body_limit, error);
-  if (!bytes) {
+  auto content = base::read_file(*path, FixedResponse::body_limit, error);
+  if (!content) {
     node.error("cannot read " + node.quoted() + ": " + error, problems);
     return false;
   }
   response.body_file = *std::move(path);
-  return take_body(node, *std::move(bytes), response, problems);
+  content->bytes.shrink_to_fit();
+  return take_body(node, std::move(content->bytes), response, problems);
 }
 
 }  // namespace

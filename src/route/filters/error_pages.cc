@@ -2,12 +2,11 @@
 #include "sluice/route/filters/error_pages.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
-#include <system_error>
 #include <utility>
 
 #include "route/filters/readers.h"
+#include "route/media_type.h"
+#include "sluice/base/file.h"
 #include "sluice/base/text.h"
 
 namespace sluice::route {
@@ -17,14 +16,6 @@ using config::Node;
 using config::Problems;
 
 constexpr std::size_t pages_max = 64;
-constexpr std::size_t content_type_bytes_max = 256;
-
-bool is_media_type(std::string_view text) {
-  const std::size_t slash = text.find('/');
-  return text.size() <= content_type_bytes_max && slash != 0 && slash != std::string_view::npos &&
-         slash + 1 < text.size() && text.front() != ' ' && text.back() != ' ' &&
-         std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
-}
 
 // One of `on`: a status, or a class as 5xx.
 void read_on(const Node& item, ErrorPages::Page& page, Problems& problems) {
@@ -50,18 +41,15 @@ std::string_view type_of(std::string_view file) {
 }
 
 // Nothing, with the problem recorded, when it cannot be read whole.
-std::optional<std::string> read_file(const Node& node, const std::string& path,
+std::optional<std::string> read_page(const Node& node, const std::string& path,
                                      Problems& problems) {
-  errno = 0;
-  std::ifstream stream(path, std::ios::binary);
-  std::string text(ErrorPages::body_bytes_max + 1, '\0');
-  if (stream) stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!stream.is_open() || stream.bad()) {
-    node.error("cannot be read: " + std::generic_category().message(errno), problems);
+  std::string error;
+  auto content = base::read_file(path, ErrorPages::body_bytes_max, error);
+  if (!content) {
+    node.error("cannot be read: " + error, problems);
     return std::nullopt;
   }
-  text.resize(static_cast<std::size_t>(stream.gcount()));
-  return text;
+  return std::move(content->bytes);
 }
 
 void read_body(const Node& node, ErrorPages::Page& page, Problems& problems) {
@@ -75,7 +63,7 @@ void read_body(const Node& node, ErrorPages::Page& page, Problems& problems) {
   auto text = source.as_string(problems);
   if (text && file) {
     page.content_type = type_of(*text);
-    text = read_file(source, *text, problems);
+    text = read_page(source, *text, problems);
   }
   if (!text) return;
   if (text->empty() || text->size() > ErrorPages::body_bytes_max) {

@@ -52,7 +52,7 @@ TEST(ErrorPages, a_page_is_bounded) {
         .errors;
   };
   EXPECT_EQ(errors(largest), "");
-  EXPECT_NE(errors(larger).find("262144"), std::string::npos);
+  EXPECT_NE(errors(larger).find("larger than 256 KiB"), std::string::npos);
 }
 
 TEST(ErrorPages, a_wrong_value_is_named_with_its_place) {

@@ -1,4 +1,4 @@
-#include "route/actions/body_file.h"
+#include "sluice/base/file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <system_error>
 
-namespace sluice::route {
+namespace sluice::base {
 namespace {
 
 class Descriptor {
@@ -27,10 +27,18 @@ class Descriptor {
 
 std::string last_error() { return std::generic_category().message(errno); }
 
+// `256 KiB`
+std::string text_of_size(std::size_t bytes) {
+  constexpr std::size_t kibibyte = 1024;
+  constexpr std::size_t mebibyte = kibibyte * kibibyte;
+  return bytes % mebibyte == 0 ? std::to_string(bytes / mebibyte) + " MiB"
+                               : std::to_string(bytes / kibibyte) + " KiB";
+}
+
 }  // namespace
 
-std::optional<std::string> read_whole_file(const std::string& path, std::size_t limit,
-                                           std::string& error) {
+std::optional<FileContent> read_file(const std::string& path, std::size_t limit,
+                                     std::string& error) {
   // Not blocking: opening a pipe that nobody writes to would hold up the control thread for ever.
   const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status{};
@@ -42,8 +50,11 @@ std::optional<std::string> read_whole_file(const std::string& path, std::size_t 
     error = "not a regular file";
     return std::nullopt;
   }
+  FileContent content;
+  content.is_readable_by_all = (status.st_mode & S_IROTH) != 0;
   // One byte more, so that one that is too long, or has grown, is seen.
-  std::string bytes(std::min(static_cast<std::size_t>(status.st_size), limit) + 1, '\0');
+  std::string& bytes = content.bytes;
+  bytes.resize(std::min(static_cast<std::size_t>(status.st_size), limit) + 1);
   std::size_t filled = 0;
   while (filled < bytes.size()) {
     const ssize_t got = ::read(descriptor.get(), bytes.data() + filled, bytes.size() - filled);
@@ -56,12 +67,11 @@ std::optional<std::string> read_whole_file(const std::string& path, std::size_t 
     filled += static_cast<std::size_t>(got);
   }
   if (filled > limit) {
-    error = "larger than " + std::to_string(limit / (1024 * 1024)) + " MiB";
+    error = "larger than " + text_of_size(limit);
     return std::nullopt;
   }
   bytes.resize(filled);
-  bytes.shrink_to_fit();
-  return bytes;
+  return content;
 }
 
-}  // namespace sluice::route
+}  // namespace sluice::base
