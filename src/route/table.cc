@@ -95,8 +95,8 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
                                   config::Problems& problems, const Table* former) {
   config::Problems found;
   Filters filters;
+  const Filters* before = former != nullptr ? &former->filters_ : nullptr;
   if (listener.filters) {
-    const Filters* before = former != nullptr ? &former->filters_ : nullptr;
     filters = read_filters(*listener.filters, {}, {groups, listener, before}, found);
   }
   bool good = true;
@@ -109,8 +109,9 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
     rule.action = read_action(source.action, listener, source.name, groups, found);
     rule.filters = filters;
     if (source.filters) {
-      rule.filters = read_filters(*source.filters, filters,
-                                  {groups, listener, filters_of(former, source.name)}, found);
+      rule.filters =
+          read_filters(*source.filters, filters,
+                       {groups, listener, filters_of(former, source.name), before}, found);
     }
     rule.has_filters = !rule.filters.is_empty();
     rule.timeouts = source.timeouts;

@@ -123,5 +123,41 @@ TEST(RateLimit, a_rule_that_gets_a_limit_of_its_own_leaves_its_listeners_buckets
   EXPECT_EQ(limiter_of(*next, 1), limiter_of(*table, 1));
 }
 
+std::string two_rules_with(const std::string& shared, const std::string& own) {
+  std::string text =
+      shared.empty() ? "    rules:\n" : "    filters: { " + shared + " }\n    rules:\n";
+  for (const char* name : {"one", "two"}) {
+    text += "      - name: " + std::string(name) +
+            "\n        priority: " + (name == std::string_view("one") ? "1" : "2") +
+            "\n        conditions: [ { path: /" + name + " } ]\n" +
+            (own.empty() ? "" : "        filters: { " + own + " }\n") +
+            "        action: { forward: api }\n";
+  }
+  return text + "    default_action: { forward: api }\n";
+}
+
+TEST(RateLimit, a_limit_that_moves_from_the_listener_into_rules_becomes_one_of_each) {
+  const std::string limit = "rate_limit: { rate: 1/s }";
+  const auto table = build(two_rules_with(limit, ""));
+  // Whether the listener has none any more, or another.
+  for (const std::string& left : {std::string(), std::string("rate_limit: { rate: 9/s }")}) {
+    const auto next = build(two_rules_with(left, limit), &*table);
+    EXPECT_NE(limiter_of(*next, 0), limiter_of(*next, 1)) << left;
+    EXPECT_NE(limiter_of(*next, 0), limiter_of(*table, 0)) << left;
+    EXPECT_NE(limiter_of(*next, 1), limiter_of(*table, 0)) << left;
+    const auto after = build(two_rules_with(left, limit), &*next);
+    EXPECT_EQ(limiter_of(*after, 0), limiter_of(*next, 0)) << left;
+    EXPECT_EQ(limiter_of(*after, 1), limiter_of(*next, 1)) << left;
+  }
+}
+
+TEST(Compress, seats_that_move_from_the_listener_into_rules_become_those_of_each) {
+  const auto table = build(two_rules_with("compress: { min_size: 1KiB }", ""));
+  for (const char* own : {"compress: { min_size: 1KiB }", "compress: { min_size: 2KiB }"}) {
+    const auto next = build(two_rules_with("", own), &*table);
+    EXPECT_NE(next->rules()[0].filters.compress->active, next->rules()[1].filters.compress->active);
+  }
+}
+
 }  // namespace
 }  // namespace sluice::route::testing
