@@ -6,6 +6,7 @@
 #include "route/redirect_loop.h"
 
 #include "route/anchor.h"
+#include "route/claim_limits.h"
 #include "route/table/index.h"
 #include "route/unreachable.h"
 
@@ -133,6 +134,8 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
   rules.push_back(default_rule(std::move(default_action), filters));
   share_bodies(rules, former);
   if (good) report_redirect_loops(listener, rules, found);
+  // Only then nobody lacks a filter because it is wrong.
+  if (!found.has_errors()) report_claim_limits(listener, rules, found);
   good &= !found.has_errors();
   problems.add(found, "");
   if (!good) return std::nullopt;
