@@ -125,6 +125,20 @@ def test_a_limit_by_claim_counts_who_has_a_verified_token_and_nobody_else(start_
             for sub in ("alice", "alice", "bob")] == [200, 429, 200]
 
 
+def test_a_refusal_by_claim_costs_nothing_elsewhere(start_sluice, token_filter):
+    jwt, key = token_filter
+    config = site([{"name": "all", "key": "rule", "rate": "2/h", "fields": True},
+                   {"name": "user", "key": {"claim": "sub"}, **ONCE}])
+    config["listeners"][0]["filters"].update(jwt)
+    proxy = start_sluice(config)
+    answers = [ask(proxy, bearer(key.token(sub=sub))) for sub in ("a", "a", "a", "b", "c")]
+    assert [answer.status for answer in answers] == [200, 429, 429, 200, 429]
+    # Each refusal tells of the limit that refused, alone.
+    for answer, name in ((answers[1], "user"), (answers[4], "all")):
+        policies = [value for field, value in answer.fields if field.lower() == "ratelimit-policy"]
+        assert policies == [f'"{name}";q={2 if name == "all" else 1};w=3600']
+
+
 def test_all_limits_must_admit_and_a_refusal_costs_nothing_elsewhere(start_sluice):
     proxy = start_sluice(site([{"name": "all", "key": "rule", "rate": "2/h"},
                                {"name": "key", "key": {"header": "X-Api-Key"}, **ONCE}]))
