@@ -5,6 +5,7 @@
 // adds one has made sure that no byte of a request can end it (T27).
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "sluice/base/text.h"
+#include "sluice/route/filters/rate_limit.h"
 
 namespace sluice::proxy {
 
@@ -96,6 +98,9 @@ struct Amendments {
   std::uint16_t answer_status = 0;
   // While `filter_answer` runs: the answer is one of our own, and Exchange::answer means nothing.
   bool is_own_answer = false;
+
+  // Limits of the rule that have taken this request, by their place in the list.
+  std::bitset<route::RateLimits::most> limits_taken;
 
   // Of a verified token, as text: those that are texts, numbers, truth values or arrays of them.
   std::vector<std::pair<std::string, std::string>> claims;

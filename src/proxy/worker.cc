@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <set>
 #include <utility>
 
 #include "proxy/filters/token_cache.h"
@@ -20,6 +21,16 @@ using observe::Reason;
 namespace {
 
 constexpr std::size_t spare_exchanges_max = 1024;  // ten busy HTTP/2 connections
+
+std::set<const route::KeySource*> key_sources(const Snapshot& snapshot) {
+  std::set<const route::KeySource*> sources;
+  for (const SnapshotListener& listener : snapshot.listeners) {
+    for (const route::Rule& rule : listener.table.rules()) {
+      if (rule.filters.jwt != nullptr) sources.insert(rule.filters.jwt->keys.get());
+    }
+  }
+  return sources;
+}
 
 }  // namespace
 
@@ -78,6 +89,7 @@ void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<NewSock
   groups_ = std::move(groups);
   forget_registered_again();
   view_ = std::make_shared<const View>(cells_, std::move(snapshot), std::move(by_index));
+  if (tokens_ != nullptr) tokens_->keep_only(key_sources(*view_->snapshot));
   const config::AccessLog& log = view_->snapshot->model.access_log;
   access_log_.set_format(log.format, !log.path.empty());
 

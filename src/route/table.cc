@@ -6,6 +6,7 @@
 #include "route/redirect_loop.h"
 
 #include "route/anchor.h"
+#include "route/claim_limits.h"
 #include "route/table/index.h"
 #include "route/unreachable.h"
 
@@ -95,8 +96,8 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
                                   config::Problems& problems, const Table* former) {
   config::Problems found;
   Filters filters;
+  const Filters* before = former != nullptr ? &former->filters_ : nullptr;
   if (listener.filters) {
-    const Filters* before = former != nullptr ? &former->filters_ : nullptr;
     filters = read_filters(*listener.filters, {}, {groups, listener, before}, found);
   }
   bool good = true;
@@ -109,8 +110,9 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
     rule.action = read_action(source.action, listener, source.name, groups, found);
     rule.filters = filters;
     if (source.filters) {
-      rule.filters = read_filters(*source.filters, filters,
-                                  {groups, listener, filters_of(former, source.name)}, found);
+      rule.filters =
+          read_filters(*source.filters, filters,
+                       {groups, listener, filters_of(former, source.name), before}, found);
     }
     rule.has_filters = !rule.filters.is_empty();
     rule.timeouts = source.timeouts;
@@ -132,6 +134,8 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
   rules.push_back(default_rule(std::move(default_action), filters));
   share_bodies(rules, former);
   if (good) report_redirect_loops(listener, rules, found);
+  // Only then nobody lacks a filter because it is wrong.
+  if (!found.has_errors()) report_claim_limits(listener, rules, found);
   good &= !found.has_errors();
   problems.add(found, "");
   if (!good) return std::nullopt;

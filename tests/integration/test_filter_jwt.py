@@ -174,6 +174,18 @@ def test_claims_become_headers_that_no_client_can_set(start, key):
     assert first.value("Authorization") == f"Bearer {token}"
 
 
+def test_a_claim_that_a_header_would_change_makes_none(start, key):
+    proxy, target = start(claims_to_headers={"first": "X-First", "last": "X-Last", "empty": "X-Empty",
+                                             "comma": "X-Comma", "inside": "X-Inside"})
+    token = key.token(first=" admin", last="admin ", empty=["", "admin"], comma="a, b",
+                      inside="a  b")
+    with proxy.client() as client:
+        assert client.ask("GET", "/", bearer(token)).status == 200
+    seen = target.only_request()
+    assert [seen.value(name) for name in ("X-First", "X-Last", "X-Empty", "X-Comma", "X-Inside")] == [
+        None, None, None, "a, b", "a  b"]
+
+
 @pytest.mark.parametrize("place, target, fields", [
     ("authorization", "/p?a=1", lambda token: [bearer(token)]),
     ({"header": "X-Token"}, "/p?a=1", lambda token: [("X-Token", token)]),

@@ -11,6 +11,7 @@ from support.client import request
 from support.configuration import group, listener, rule
 from support.sluice import reason_of
 from support.target import serve_body
+from support.tokens import AUDIENCE, ISSUER, Key, bearer, key_set
 from support.waiting import PATIENCE
 
 # One in an hour: nothing comes back while a test runs.
@@ -106,9 +107,36 @@ def test_a_rule_has_one_bucket_for_all_and_its_own(start_sluice):
     assert seen == [200, 429, 200, 200, 200]
 
 
-def test_without_a_verified_token_a_limit_by_claim_asks_nobody(start_sluice):
-    proxy = start_sluice(site({**ONCE, "key": {"claim": "sub"}}))
+@pytest.fixture
+def token_filter(tmp_path):
+    """The filter jwt, and a key whose tokens pass it."""
+    key = Key()
+    (tmp_path / "keys.json").write_text(key_set(key))
+    return {"jwt": {"jwks": {"file": str(tmp_path / "keys.json")}, "issuer": ISSUER,
+                    "audience": AUDIENCE}}, key
+
+
+def test_a_limit_by_claim_counts_who_has_a_verified_token_and_nobody_else(start_sluice, token_filter):
+    jwt, key = token_filter
+    proxy = start_sluice(site({**ONCE, "key": {"claim": "sub"}},
+                              rule("own", 1, {"path": "/own"}, action=OK, filters=jwt)))
     assert statuses(proxy, (), ()) == [200, 200]
+    assert [ask(proxy, bearer(key.token(sub=sub)), uri="/own").status
+            for sub in ("alice", "alice", "bob")] == [200, 429, 200]
+
+
+def test_a_refusal_by_claim_costs_nothing_elsewhere(start_sluice, token_filter):
+    jwt, key = token_filter
+    config = site([{"name": "all", "key": "rule", "rate": "2/h", "fields": True},
+                   {"name": "user", "key": {"claim": "sub"}, **ONCE}])
+    config["listeners"][0]["filters"].update(jwt)
+    proxy = start_sluice(config)
+    answers = [ask(proxy, bearer(key.token(sub=sub))) for sub in ("a", "a", "a", "b", "c")]
+    assert [answer.status for answer in answers] == [200, 429, 429, 200, 429]
+    # Each refusal tells of the limit that refused, alone.
+    for answer, name in ((answers[1], "user"), (answers[4], "all")):
+        policies = [value for field, value in answer.fields if field.lower() == "ratelimit-policy"]
+        assert policies == [f'"{name}";q={2 if name == "all" else 1};w=3600']
 
 
 def test_all_limits_must_admit_and_a_refusal_costs_nothing_elsewhere(start_sluice):

@@ -54,6 +54,9 @@ struct FilterContext {
   const config::Listener& listener;
   // Of the rule of this name, or of the listener, in the configuration before; null: none.
   const Filters* former = nullptr;
+  // Of a rule: those of its listener in the configuration before; null: none. What `former` has of
+  // them was shared by rules, so its live state becomes no rule's own.
+  const Filters* former_listener = nullptr;
 };
 
 // `filters` with what `node`, a mapping of kinds, sets. Problems are recorded; the kinds that have

@@ -6,6 +6,7 @@
 #include "proxy/amendments.h"
 #include "proxy/filters/token_cache.h"
 #include "proxy/filters/token_place.h"
+#include "sluice/base/text.h"
 #include "sluice/net/deadline.h"
 #include "sluice/observe/log.h"
 #include "sluice/route/filters/jwt_token.h"
@@ -108,6 +109,10 @@ net::Task<bool> wait_for_keys(Exchange& exchange, const route::Jwt& settings) {
 
 // --- telling the target -------------------------------------------------------------------------
 
+// Whoever reads the field would take them for none of the value (RFC 9110 5.5), and so the text for
+// another.
+bool is_changed_by_a_field(std::string_view text) { return base::trim(text) != text; }
+
 void tell_target(Exchange& exchange, const route::Jwt& settings,
                  const route::VerifiedToken& token) {
   Amendments& amendments = *exchange.amendments;
@@ -117,7 +122,7 @@ void tell_target(Exchange& exchange, const route::Jwt& settings,
     amendments.request.drop(mapped.header);
     const auto claim = std::ranges::find(amendments.claims, mapped.claim,
                                          &std::pair<std::string, std::string>::first);
-    if (claim == amendments.claims.end()) continue;
+    if (claim == amendments.claims.end() || is_changed_by_a_field(claim->second)) continue;
     amendments.request.lines.append(mapped.header).append(": ").append(claim->second);
     amendments.request.lines.append("\r\n");
   }

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <bitset>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "proxy/amendments.h"
 #include "sluice/base/text.h"
@@ -101,14 +101,24 @@ struct Told {
   }
 };
 
-using Taken = std::bitset<route::RateLimits::most>;
-
-void give_back(const Exchange& exchange, const std::vector<RateLimit>& limits, const Taken& taken) {
+// What the phase before took, too; filters change nothing that keys are made of.
+void give_back_all(Exchange& exchange, const std::vector<RateLimit>& limits) {
   AddressKey storage;
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    if (!taken[i]) continue;
-    limits[i].limiter->give_back(*key_of(limits[i], exchange, storage));
+    if (!exchange.amendments->limits_taken[i]) continue;
+    const std::optional<std::string_view> key = key_of(limits[i], exchange, storage);
+    if (key.has_value()) limits[i].limiter->give_back(*key);
   }
+  exchange.amendments->limits_taken.reset();
+}
+
+// The fields that the phase before wrote: a refusal tells of the limit that refuses only.
+void forget_told(std::string& lines) {
+  std::string kept;
+  for_each_line(lines, [&](const FieldLine& line) {
+    if (line.name != "RateLimit" && line.name != "RateLimit-Policy") kept += line.text;
+  });
+  lines = std::move(kept);
 }
 
 }  // namespace
@@ -118,7 +128,6 @@ Reason limit_rate(Exchange& exchange, RateLimitPhase phase) {
   const base::SteadyTime now = exchange.worker().loop().clock.now();
   Amendments& amendments = *exchange.amendments;
   AddressKey storage;
-  Taken taken;
   Told told;
   for (std::size_t i = 0; i < limits.size(); ++i) {
     const RateLimit& limit = limits[i];
@@ -129,12 +138,13 @@ Reason limit_rate(Exchange& exchange, RateLimitPhase phase) {
     const route::RateLimiter::Verdict verdict = limit.limiter->take(*key, now);
     if (verdict.has_evicted) cells.evictions->add();
     if (verdict.is_admitted) {
-      taken.set(i);
+      amendments.limits_taken.set(i);
       if (limit.fields) told.add(limit, verdict.remaining, whole_seconds(verdict.until_full));
       continue;
     }
     cells.refused->add();
-    give_back(exchange, limits, taken);
+    give_back_all(exchange, limits);
+    forget_told(amendments.answer.lines);
     const std::uint64_t seconds = std::max<std::uint64_t>(whole_seconds(verdict.until_next), 1);
     amendments.refusal_lines += "Retry-After: ";
     base::append_decimal(amendments.refusal_lines, seconds);
@@ -145,7 +155,8 @@ Reason limit_rate(Exchange& exchange, RateLimitPhase phase) {
     return Reason::rate_limited;
   }
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    if (taken[i]) exchange.rule->rate_limits[i].admitted->add();
+    const bool has_admitted = belongs(limits[i], phase) && amendments.limits_taken[i];
+    if (has_admitted) exchange.rule->rate_limits[i].admitted->add();
   }
   told.write(amendments.answer.lines);
   return Reason::none;

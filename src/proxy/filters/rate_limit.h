@@ -11,8 +11,8 @@ namespace sluice::proxy {
 enum class RateLimitPhase : std::uint8_t { before_authentication, by_claim };
 
 // Of the limits that belong to this phase, each takes one request from the bucket of the request's
-// key; the first that is empty refuses, and what the others of the phase took is given back. A
-// request without a limit's key (no such field, cookie or claim) is none of that limit's.
+// key; the first that is empty refuses, and what the others took, in the phase before too, is given
+// back. A request without a limit's key (no such field, cookie or claim) is none of that limit's.
 [[nodiscard]] observe::Reason limit_rate(Exchange& exchange, RateLimitPhase phase);
 
 }  // namespace sluice::proxy

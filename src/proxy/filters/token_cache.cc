@@ -54,4 +54,10 @@ TokenCache& TokenCaches::of(const std::shared_ptr<route::KeySource>& source) {
   return places_.try_emplace(source.get(), Place{source, {}}).first->second.cache;
 }
 
+void TokenCaches::keep_only(const std::set<const route::KeySource*>& sources) {
+  std::erase_if(places_, [&](const auto& one) {
+    return one.second.source.expired() || !sources.contains(one.first);
+  });
+}
+
 }  // namespace sluice::proxy

@@ -13,6 +13,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -59,8 +60,13 @@ class TokenCaches {
  public:
   explicit TokenCaches(observe::Cells& cells);
 
-  // Lives as long as the source does.
+  // Lives as long as the source does, and until `keep_only` is called without it.
   [[nodiscard]] TokenCache& of(const std::shared_ptr<route::KeySource>& source);
+
+  // What other sources have verified goes: no rule of the configuration asks them. One that an
+  // exchange of the former configuration still has begins again with nothing.
+  void keep_only(const std::set<const route::KeySource*>& sources);
+  [[nodiscard]] std::size_t size() const { return places_.size(); }
 
   observe::Counter& hits;
   observe::Counter& misses;

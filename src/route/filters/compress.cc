@@ -117,6 +117,10 @@ void read_compress(const config::Node& value, Filters& filters, const FilterCont
     return;
   }
   const Compress* former = context.former != nullptr ? context.former->compress.get() : nullptr;
+  // Its seats were for all rules of the listener.
+  const bool was_shared =
+      context.former_listener != nullptr && context.former_listener->compress.get() == former;
+  if (was_shared) former = nullptr;
   if (former != nullptr && former->settings == compress.settings) {
     filters.compress = context.former->compress;
   } else {

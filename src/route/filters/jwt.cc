@@ -98,6 +98,11 @@ void read_algorithms(const Node& node, Jwt& jwt, Problems& problems) {
     }
     return algorithm;
   };
+  // `algorithms:` with nothing behind it is a mistake, not every algorithm.
+  if (node.kind() == Node::Kind::mapping) {
+    node.error("needs at least one algorithm", problems);
+    return;
+  }
   jwt.algorithms = read_values<net::SignatureAlgorithm>(node, parse, problems);
 }
 
@@ -207,7 +212,8 @@ void read_jwt(const config::Node& value, Filters& filters, const FilterContext& 
     value.error("needs jwks: { file: F } or { url: https://... }", found);
   }
   read_issuer_and_audience(value, jwt, found);
-  if (const auto given = value.get("algorithms")) read_algorithms(*given, jwt, found);
+  // Empty ones are seen here, too: nobody writes them to ask for nothing.
+  if (const auto given = value.get_section("algorithms")) read_algorithms(*given, jwt, found);
   if (const auto given = value.get("leeway")) {
     const auto leeway = given->as_duration(0ms, 5min, found);
     if (leeway) jwt.leeway = std::chrono::ceil<std::chrono::seconds>(*leeway);
@@ -216,7 +222,7 @@ void read_jwt(const config::Node& value, Filters& filters, const FilterContext& 
   if (const auto given = value.get("token_bytes")) {
     jwt.token_bytes = given->as_size(256, 64 * 1024, found).value_or(jwt.token_bytes);
   }
-  if (const auto given = value.get("claims")) read_claims(*given, jwt, found);
+  if (const auto given = value.get_section("claims")) read_claims(*given, jwt, found);
   if (const auto given = value.get("claims_to_headers")) read_headers(*given, jwt, found);
   if (const auto given = value.get("forward_token")) {
     jwt.forward_token = given->as_bool(found).value_or(true);

@@ -9,6 +9,7 @@
 
 #include "sluice/base/base64url.h"
 #include "sluice/base/strict_json.h"
+#include "sluice/base/text.h"
 #include "sluice/observe/log.h"
 
 namespace sluice::route {
@@ -255,8 +256,11 @@ std::optional<std::string> text_of_claim(const json::value& value) {
     text.emplace();
     for (const json::value& item : value.get_array()) {
       const auto one = scalar_text(item);
-      // One with a comma would look like two.
-      if (!one || one->find(',') != std::string::npos) return std::nullopt;
+      // One with a comma would look like two, an empty one like none, and who reads a list takes
+      // spaces at the ends away (RFC 9110 5.6.1).
+      const bool is_whole =
+          one && !one->empty() && one->find(',') == std::string::npos && base::trim(*one) == *one;
+      if (!is_whole) return std::nullopt;
       if (!text->empty()) *text += ',';
       *text += *one;
     }

@@ -171,20 +171,24 @@ RateLimit read_limit(const config::Node& node, const std::vector<RateLimit>& bef
   return limit;
 }
 
+bool has_limiter(const RateLimits* limits, const std::shared_ptr<RateLimiter>& limiter) {
+  return limits != nullptr &&
+         std::ranges::find(limits->limits, limiter, &RateLimit::limiter) != limits->limits.end();
+}
+
 const RateLimit* find_limit(const RateLimits* limits, const std::string& name) {
   if (limits == nullptr) return nullptr;
   const auto found = std::ranges::find(limits->limits, name, &RateLimit::name);
   return found == limits->limits.end() ? nullptr : &*found;
 }
 
-// The buckets of the configuration before, unless they are those of the listener: a rule that has
-// just got a limit of its own had those until now.
+// The buckets of the configuration before, unless they were those of the listener: a rule that has
+// just got a limit of its own shared those with others until now.
 std::shared_ptr<RateLimiter> limiter_for(const RateLimit& limit, const RateLimits* former,
-                                         const RateLimits* inherited) {
+                                         const RateLimits* former_listener) {
   const RateLimit* known = find_limit(former, limit.name);
-  const RateLimit* shared = find_limit(inherited, limit.name);
   const bool is_kept = known != nullptr && known->counts_like(limit) &&
-                       (shared == nullptr || shared->limiter != known->limiter);
+                       !has_limiter(former_listener, known->limiter);
   if (is_kept) return known->limiter;
   return std::make_shared<RateLimiter>(limit.rate, limit.burst, limit.max_keys);
 }
@@ -208,9 +212,13 @@ void read_rate_limit(const config::Node& value, Filters& filters, const FilterCo
   }
   problems.add(found, "");
   if (found.has_errors()) return;
-  const RateLimits* former = context.former != nullptr ? context.former->rate_limit.get() : nullptr;
+  const auto limits_of = [](const Filters* all) {
+    return all != nullptr ? all->rate_limit.get() : nullptr;
+  };
+  const RateLimits* former = limits_of(context.former);
+  const RateLimits* former_listener = limits_of(context.former_listener);
   for (RateLimit& limit : limits.limits) {
-    limit.limiter = limiter_for(limit, former, filters.rate_limit.get());
+    limit.limiter = limiter_for(limit, former, former_listener);
   }
   filters.rate_limit = std::make_shared<const RateLimits>(std::move(limits));
 }

@@ -6,7 +6,9 @@
 #include <chrono>
 #include <string>
 
+#include "proxy/filters/token_cache.h"
 #include "support/certificates.h"
+#include "support/json_web_token.h"
 #include "support/proxy_rig.h"
 
 namespace sluice::proxy {
@@ -101,6 +103,32 @@ TEST(Worker, a_handshake_under_way_lives_on_over_a_reload) {
   client.close();
   ASSERT_TRUE(rig.waits_for([&] { return rig.worker().connection_count() == 0; }));
   EXPECT_EQ(rig.count(Metric::tls_handshake_failures_total, {"web", "tls_handshake_failed"}), 1);
+}
+
+TEST(Worker, tokens_of_keys_that_a_reload_takes_away_are_forgotten_by_it) {
+  const support::SigningKey key = support::SigningKey::ed25519();
+  const support::CertificateDirectory files;
+  const auto guarded = [&](const std::string& name, const std::string& more = {}) {
+    return "listeners:\n"
+           "  - { name: web, bind: \"127.0.0.1:0\", default_action: { fixed_response: { status: "
+           "200, body: fixed } }, filters: { jwt: { jwks: { file: \"" +
+           files.write(name, support::key_set({key.jwk()})) +
+           "\" }, issuer: a, audience: b } } }\n" + more;
+  };
+  ProxyRig rig;
+  rig.apply(guarded("first.json"));
+  Peer client = rig.client();
+  client.send(
+      "GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " +
+      key.token(R"({"alg":"EdDSA"})", R"({"iss":"a","aud":"b","exp":99999999999})", "EdDSA") +
+      "\r\n\r\n");
+  ASSERT_TRUE(rig.receives(client, "fixed"));
+  EXPECT_EQ(rig.worker().tokens().size(), 1U);
+  rig.apply(guarded("first.json", unused_group));
+  EXPECT_EQ(rig.worker().tokens().size(), 1U) << "the same keys";
+  // Not only when somebody asks the others.
+  rig.apply(guarded("second.json"));
+  EXPECT_EQ(rig.worker().tokens().size(), 0U);
 }
 
 TEST(Worker, an_exchange_keeps_its_group_when_a_reload_removes_that) {

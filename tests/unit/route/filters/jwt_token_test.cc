@@ -262,6 +262,7 @@ TEST(JwtToken, required_claims_in_each_format) {
 TEST(JwtToken, claims_become_text_that_a_field_can_carry) {
   const OpenedToken opened = open_token(
       with_claims(claims(R"(,"s":"x y","n":7,"t":true,"l":["a",1],"o":{},"z":null,"c":["a,b"],)"
+                         R"("i":["a",""],"j":["","a"],"k":[""],"m":[],"q":["a"," b"],"p":"a,b",)"
                          R"("e":"a\r\nX-Admin: 1","d":"a\u0000")")),
       keys(), {});
   ASSERT_NE(opened.token, nullptr);
@@ -269,7 +270,7 @@ TEST(JwtToken, claims_become_text_that_a_field_can_carry) {
   for (const auto& [name, value] : texts_of_claims(*opened.token)) {
     if (name != "iss" && name != "aud" && name != "exp") all += name + "=" + value + ";";
   }
-  EXPECT_EQ(all, "s=x y;n=7;t=true;l=a,1;");
+  EXPECT_EQ(all, "s=x y;n=7;t=true;l=a,1;m=;p=a,b;");
 }
 
 }  // namespace

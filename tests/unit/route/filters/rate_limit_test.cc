@@ -1,3 +1,5 @@
+#include "support/certificates.h"
+#include "support/json_web_token.h"
 #include "unit/route/route_support.h"
 
 namespace sluice::route::testing {
@@ -121,6 +123,79 @@ TEST(RateLimit, a_rule_that_gets_a_limit_of_its_own_leaves_its_listeners_buckets
   const auto next = build(listener_with("{ rate: 1/s }", "{ rate: 1/s }"), &*table);
   EXPECT_NE(limiter_of(*next, 0), limiter_of(*next, 1));
   EXPECT_EQ(limiter_of(*next, 1), limiter_of(*table, 1));
+}
+
+std::string two_rules_with(const std::string& shared, const std::string& own) {
+  std::string text =
+      shared.empty() ? "    rules:\n" : "    filters: { " + shared + " }\n    rules:\n";
+  for (const char* name : {"one", "two"}) {
+    text += "      - name: " + std::string(name) +
+            "\n        priority: " + (name == std::string_view("one") ? "1" : "2") +
+            "\n        conditions: [ { path: /" + name + " } ]\n" +
+            (own.empty() ? "" : "        filters: { " + own + " }\n") +
+            "        action: { forward: api }\n";
+  }
+  return text + "    default_action: { forward: api }\n";
+}
+
+TEST(RateLimit, a_limit_that_moves_from_the_listener_into_rules_becomes_one_of_each) {
+  const std::string limit = "rate_limit: { rate: 1/s }";
+  const auto table = build(two_rules_with(limit, ""));
+  // Whether the listener has none any more, or another.
+  for (const std::string& left : {std::string(), std::string("rate_limit: { rate: 9/s }")}) {
+    const auto next = build(two_rules_with(left, limit), &*table);
+    EXPECT_NE(limiter_of(*next, 0), limiter_of(*next, 1)) << left;
+    EXPECT_NE(limiter_of(*next, 0), limiter_of(*table, 0)) << left;
+    EXPECT_NE(limiter_of(*next, 1), limiter_of(*table, 0)) << left;
+    const auto after = build(two_rules_with(left, limit), &*next);
+    EXPECT_EQ(limiter_of(*after, 0), limiter_of(*next, 0)) << left;
+    EXPECT_EQ(limiter_of(*after, 1), limiter_of(*next, 1)) << left;
+  }
+}
+
+TEST(Compress, seats_that_move_from_the_listener_into_rules_become_those_of_each) {
+  const auto table = build(two_rules_with("compress: { min_size: 1KiB }", ""));
+  for (const char* own : {"compress: { min_size: 1KiB }", "compress: { min_size: 2KiB }"}) {
+    const auto next = build(two_rules_with("", own), &*table);
+    EXPECT_NE(next->rules()[0].filters.compress->active, next->rules()[1].filters.compress->active);
+  }
+}
+
+// A limit by claim where these filters stand: the errors and warnings of the table.
+std::string claims_told(const std::string& shared, const std::string& first,
+                        const std::string& second) {
+  const support::CertificateDirectory files;
+  const std::string keys =
+      files.write("keys.json", support::key_set({support::SigningKey::ed25519().jwk()}));
+  std::string text = two_rules_with(shared, "OWN");
+  for (const std::string& own : {first, second}) text.replace(text.find("OWN"), 3, own);
+  for (std::size_t at = 0; (at = text.find("TOKEN")) != std::string::npos;) {
+    text.replace(at, 5, "jwt: { jwks: { file: \"" + keys + "\" }, issuer: a, audience: b }");
+  }
+  config::Problems problems;
+  const auto model = load_listener(text, problems);
+  EXPECT_TRUE(model) << text_of(problems);
+  const auto table = Table::build(model->listeners[0], groups(), problems, nullptr);
+  EXPECT_EQ(table.has_value(), !problems.has_errors());
+  return text_of(problems);
+}
+
+TEST(RateLimit, a_limit_by_claim_where_nobody_verifies_a_token_is_an_error) {
+  const std::string limit = "rate_limit: { key: { claim: sub }, rate: 1/s }";
+  const std::string limits = "rate_limit: [ { rate: 1/s }, { key: { claim: sub }, rate: 1/s } ]";
+  const auto told = [](const std::string& text, std::string_view wanted) {
+    EXPECT_NE(text.find(wanted), std::string::npos) << "told: " << text;
+  };
+  told(claims_told("", limit, "TOKEN"), "rules[0].filters.rate_limit: is by a claim, but the rule");
+  told(claims_told("", "TOKEN", limits), "rules[1].filters.rate_limit: is by a claim, but the");
+  told(claims_told("TOKEN", limit + ", jwt: off", ""), "rules[0].filters.rate_limit: is by a");
+  told(claims_told(limits, "", "jwt: off"), "[0].filters.rate_limit: is by a claim, but no rule");
+  // In some rules it does limit.
+  told(claims_told(limits, "TOKEN", ""), "which limits nobody in the rule 'two'");
+  told(claims_told(limit + ", TOKEN", "", "jwt: off"), "which limits nobody in the rule 'two'");
+  EXPECT_EQ(claims_told("", limit + ", TOKEN", ""), "");
+  EXPECT_EQ(claims_told("TOKEN", limit, ""), "");
+  EXPECT_EQ(claims_told("TOKEN, " + limits, "", "rate_limit: off, jwt: off"), "");
 }
 
 }  // namespace
