@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/nominations.h"
 #include "sluice/base/text.h"
 
 namespace sluice::proxy {
@@ -95,6 +96,9 @@ struct Amendments {
   std::uint16_t answer_status = 0;
   // While `filter_answer` runs: the answer is one of our own, and Exchange::answer means nothing.
   bool is_own_answer = false;
+
+  // The request's, when somebody has asked for them.
+  std::optional<Nominations> nominations;
 
   // Of a verified token, as text: those that are texts, numbers, truth values or arrays of them.
   std::vector<std::pair<std::string, std::string>> claims;
