@@ -96,6 +96,8 @@ struct Amendments {
   std::uint16_t answer_status = 0;
   // While `filter_answer` runs: the answer is one of our own, and Exchange::answer means nothing.
   bool is_own_answer = false;
+  // While `filter_answer` runs for one of our own: whole lines that it has, for filters to touch.
+  std::string_view own_lines;
 
   // The request's, when somebody has asked for them.
   std::optional<Nominations> nominations;

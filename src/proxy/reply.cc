@@ -51,7 +51,9 @@ void write_head(Exchange& exchange, const OwnAnswer& answer) {
   Amendments* amendments = exchange.amendments.get();
   if (amendments != nullptr) {
     amendments->is_own_answer = true;
+    amendments->own_lines = answer.is_protected ? std::string_view{} : answer.fields;
     filter_answer(exchange, answer.status);
+    amendments->own_lines = {};
   }
   const HeadAmendments* amended = amendments != nullptr ? &amendments->answer : nullptr;
   const std::size_t amended_bytes =
