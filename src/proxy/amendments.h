@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/nominations.h"
 #include "sluice/base/text.h"
 #include "sluice/route/filters/rate_limit.h"
 
@@ -98,6 +99,11 @@ struct Amendments {
   std::uint16_t answer_status = 0;
   // While `filter_answer` runs: the answer is one of our own, and Exchange::answer means nothing.
   bool is_own_answer = false;
+  // While `filter_answer` runs for one of our own: whole lines that it has, for filters to touch.
+  std::string_view own_lines;
+
+  // The request's, when somebody has asked for them.
+  std::optional<Nominations> nominations;
 
   // Limits of the rule that have taken this request, by their place in the list.
   std::bitset<route::RateLimits::most> limits_taken;

@@ -147,6 +147,12 @@ void keep_sessions(Exchange& exchange, const GroupSession& group_session,
   add_cookie(exchange, set_cookie_for(exchange, session, target));
 }
 
+// Behind an ambiguous request whatever came with it has nobody to be answered to.
+bool may_keep_connection(const Exchange& exchange) {
+  const bool ends = exchange.ends_connections && !exchange.target->is_http2();
+  return exchange.answer.persistent && exchange.group->may_keep_connection() && !ends;
+}
+
 // The connection lives on when the whole of the answer that nobody shall see is at hand already.
 net::Task<After> replace_answer(Exchange& exchange, const route::ErrorPages::Page& page) {
   std::string fields = fields_that_stay(exchange);
@@ -158,8 +164,8 @@ net::Task<After> replace_answer(Exchange& exchange, const route::ErrorPages::Pag
   count_try(exchange, *exchange.target, exchange.target_status);
   const std::uint16_t status = exchange.answer.status;
   if (body.is_finished() && !body.has_failed()) {
-    const bool may_keep = exchange.answer.persistent && exchange.group->may_keep_connection();
-    exchange.target->finish(*exchange.pool, exchange.request_sent_whole, may_keep);
+    exchange.target->finish(*exchange.pool, exchange.request_sent_whole,
+                            may_keep_connection(exchange));
   }
   exchange.target.reset();
   exchange.reservation.release();
@@ -195,10 +201,8 @@ net::Task<After> forward(Exchange& exchange, GroupSession group_session) {
     exchange.reservation.release();
     co_return co_await fail(exchange, reason);
   }
-  const bool ends_connection = exchange.ends_connections && !exchange.target->is_http2();
-  const bool may_keep =
-      exchange.answer.persistent && exchange.group->may_keep_connection() && !ends_connection;
-  exchange.target->finish(*exchange.pool, exchange.request_sent_whole, may_keep);
+  exchange.target->finish(*exchange.pool, exchange.request_sent_whole,
+                          may_keep_connection(exchange));
   exchange.target.reset();
   exchange.reservation.release();
   if (!exchange.request_body().is_finished()) exchange.keep_connection = false;

@@ -9,6 +9,7 @@
 #include "proxy/amendments.h"
 #include "proxy/client_certificate.h"
 #include "proxy/filters.h"
+#include "proxy/nominations.h"
 #include "sluice/base/text.h"
 #include "sluice/http/h1_writer.h"
 #include "sluice/net/digest.h"
@@ -47,40 +48,6 @@ bool is_trusted(const Snapshot& snapshot, const base::IpAddress& address) {
   return std::ranges::any_of(snapshot.trusted_proxies,
                              [&](const base::Cidr& range) { return range.contains(address); });
 }
-
-// Fields named in Connection, besides the options that we understand (RFC 9110 7.6.1).
-class Nominations {
- public:
-  explicit Nominations(const http::Fields& fields) {
-    for (const Field& field : fields) {
-      if (field.known != FieldName::connection) continue;
-      http::for_each_element(field.value, [this](std::string_view element) {
-        if (base::equals_ignoring_case(element, "close") ||
-            base::equals_ignoring_case(element, "keep-alive")) {
-          return;
-        }
-        any_ = true;
-      });
-    }
-    fields_ = &fields;
-  }
-
-  [[nodiscard]] bool has(const Field& field) const {
-    if (!any_) return false;
-    bool found = false;
-    for (const Field& connection : *fields_) {
-      if (connection.known != FieldName::connection) continue;
-      http::for_each_element(connection.value, [&](std::string_view element) {
-        if (base::equals_ignoring_case(element, field.name)) found = true;
-      });
-    }
-    return found && !http::is_protected_from_nomination(field.name);
-  }
-
- private:
-  const http::Fields* fields_ = nullptr;
-  bool any_ = false;
-};
 
 bool is_hop_by_hop_for_us(FieldName name) {
   return http::is_hop_by_hop(name) || name == FieldName::expect;
@@ -191,9 +158,17 @@ bool passes_to_target(const Exchange& exchange, const Field& field,
     case FieldName::content_length: return exchange.request.framing == http::Framing::length;
     case FieldName::other:
       return !is_client_certificate_field(field.name) && !http::is_alias_of_protected(field.name) &&
-             !nominations.has(field);
-    default: return !is_hop_by_hop_for_us(field.known) && !nominations.has(field);
+             !nominations.has(field.name);
+    default: return !is_hop_by_hop_for_us(field.known) && !nominations.has(field.name);
   }
+}
+
+// Where filters may ask often, they are looked for once.
+Nominations request_nominations(const Exchange& exchange) {
+  Amendments* const amendments = exchange.amendments.get();
+  if (amendments == nullptr) return Nominations(exchange.request.fields);
+  if (!amendments->nominations) amendments->nominations.emplace(exchange.request.fields);
+  return *amendments->nominations;
 }
 
 // What the target is asked for: the client's words, but for what a filter rewrote.
@@ -261,7 +236,7 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   }
   const HeadAmendments* amended =
       exchange.amendments != nullptr ? &exchange.amendments->request : nullptr;
-  const Nominations nominations(request.fields);
+  const Nominations nominations = request_nominations(exchange);
   for (const Field& field : request.fields) {
     if (field.known == FieldName::host) {
       if (!to_http2) writer.trusted_field(field.name, line.host);
@@ -315,7 +290,7 @@ bool passes_to_client(const Exchange& exchange, const Field& field,
       return exchange.answer.framing == http::Framing::length ||
              (exchange.answer.framing == http::Framing::none && exchange.answer.status != 204);
     case FieldName::trailer: return !exchange.model().forwarding.trailers.empty();
-    default: return !is_hop_by_hop_for_us(field.known) && !nominations.has(field);
+    default: return !is_hop_by_hop_for_us(field.known) && !nominations.has(field.name);
   }
 }
 
@@ -369,7 +344,7 @@ void put_bodiless_fields(const Exchange& exchange, http::H1Writer& writer, bool 
   for (const Field& field : answer.fields) {
     if (!with_accept && base::equals_ignoring_case(field.name, websocket_accept_name)) continue;
     if (field.known == FieldName::content_length || is_hop_by_hop_for_us(field.known) ||
-        nominations.has(field)) {
+        nominations.has(field.name)) {
       continue;
     }
     writer.trusted_field(field.name, field.value);
@@ -438,9 +413,20 @@ void identify_request(Exchange& exchange) {
 
 std::vector<Field> passing_request_fields(const Exchange& exchange) {
   std::vector<Field> passing;
-  const Nominations nominations(exchange.request.fields);
+  const Nominations nominations = request_nominations(exchange);
   for (const Field& field : exchange.request.fields) {
     if (passes_to_target(exchange, field, nominations)) passing.push_back(field);
+  }
+  return passing;
+}
+
+std::vector<Field> passing_request_fields(const Exchange& exchange, std::string_view name) {
+  std::vector<Field> passing;
+  std::optional<Nominations> nominations;
+  for (const Field& field : exchange.request.fields) {
+    if (!base::equals_ignoring_case(field.name, name)) continue;
+    if (!nominations) nominations = request_nominations(exchange);
+    if (passes_to_target(exchange, field, *nominations)) passing.push_back(field);
   }
   return passing;
 }

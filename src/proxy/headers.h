@@ -31,6 +31,9 @@ void identify_request(Exchange& exchange);
 // is asked. Views: as long as the heads.
 [[nodiscard]] std::vector<http::Field> passing_request_fields(const Exchange& exchange);
 [[nodiscard]] std::vector<http::Field> passing_answer_fields(const Exchange& exchange);
+// Of the request those of one name, in any case; little work where none has it.
+[[nodiscard]] std::vector<http::Field> passing_request_fields(const Exchange& exchange,
+                                                              std::string_view name);
 
 // Writes the request head for the target into exchange.head_buffer.
 void write_request_head(Exchange& exchange, bool to_http2);

@@ -25,6 +25,7 @@ struct OwnAnswer {
   std::string_view body;
   std::string_view location;      // empty: none
   std::string_view fields;        // whole lines of ours; empty: none
+  std::string_view cookies = {};  // further ones, of stickiness, which no filter touches
   std::uint16_t status_told = 0;  // when it is not `status`, which is for the log; without a body
   bool is_protected = false;      // `fields` are not for filters to touch
 };
@@ -51,14 +52,16 @@ void write_head(Exchange& exchange, const OwnAnswer& answer) {
   Amendments* amendments = exchange.amendments.get();
   if (amendments != nullptr) {
     amendments->is_own_answer = true;
+    amendments->own_lines = answer.is_protected ? std::string_view{} : answer.fields;
     filter_answer(exchange, answer.status);
+    amendments->own_lines = {};
   }
   const HeadAmendments* amended = amendments != nullptr ? &amendments->answer : nullptr;
   const std::size_t amended_bytes =
       amendments == nullptr ? 0
                             : amendments->answer.lines.size() + amendments->refusal_lines.size();
   const std::size_t needed = answer.location.size() + answer.content_type.size() +
-                             answer.fields.size() + amended_bytes + 1024;
+                             answer.fields.size() + answer.cookies.size() + amended_bytes + 1024;
   if (!buffer.has_memory() || buffer.capacity() < needed) {
     buffer = exchange.worker().loop().buffers.borrow(needed);
   }
@@ -73,6 +76,7 @@ void write_head(Exchange& exchange, const OwnAnswer& answer) {
   }
   // What gRPC's clients, and those of a handshake, look for is not a filter's.
   write_lines(writer, answer.fields, answer.is_protected ? nullptr : amended);
+  writer.trusted_text(answer.cookies);
   if (amendments != nullptr) {
     // Those of a preflight are the filter cors's own.
     write_lines(writer, amendments->refusal_lines,
@@ -273,8 +277,12 @@ net::Task<After> respond_without_body(Exchange& exchange, std::uint16_t status) 
 
 net::Task<After> respond_with_page(Exchange& exchange, const route::ErrorPages::Page& page,
                                    std::uint16_t status, std::string fields) {
-  OwnAnswer answer{
-      .status = status, .content_type = {}, .body = {}, .location = {}, .fields = fields};
+  OwnAnswer answer{.status = status,
+                   .content_type = {},
+                   .body = {},
+                   .location = {},
+                   .fields = fields,
+                   .cookies = exchange.cookie_lines};
   put_page(exchange, page, answer);
   co_return co_await send(exchange, answer);
 }

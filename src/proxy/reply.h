@@ -22,6 +22,7 @@ namespace sluice::proxy {
 // An answer that a filter gives, with what it noted: a status and fields, no body.
 [[nodiscard]] net::Task<After> respond_without_body(Exchange& exchange, std::uint16_t status);
 // An error page instead of a target's answer of `status`; `fields` are whole lines that pass on.
+// The cookies of stickiness go with it: the client has been at that target.
 [[nodiscard]] net::Task<After> respond_with_page(Exchange& exchange,
                                                  const route::ErrorPages::Page& page,
                                                  std::uint16_t status, std::string fields);

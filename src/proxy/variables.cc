@@ -36,9 +36,7 @@ void append_field(const Exchange& exchange, std::string_view name, std::string& 
   };
   const Amendments* amendments = exchange.amendments.get();
   if (amendments == nullptr || !amendments->request.drops(name)) {
-    for (const http::Field& field : passing_request_fields(exchange)) {
-      if (base::equals_ignoring_case(field.name, name)) add(field.value);
-    }
+    for (const http::Field& field : passing_request_fields(exchange, name)) add(field.value);
     for_each_line(exchange.connection->client_certificate_fields(), [&](const FieldLine& line) {
       if (base::equals_ignoring_case(line.name, name)) add(line.value);
     });

@@ -6,7 +6,7 @@ import pytest
 from support.client import request
 from support.sluice import reason_of
 from support.configuration import listener, group
-from support.target import serve_body
+from support.target import response, serve, serve_body
 
 MODES = ("monitor", "defensive", "strictest")
 HOST = b"Host: site.test\r\n"
@@ -87,6 +87,22 @@ def test_the_targets_connection_ends_with_an_ambiguous_request(start_sluice, sta
         assert client.response().status == 200
     proxy.wait_for_lines(3)
     assert [each.connection for each in origin.requests] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("mode, connections", [("defensive", [0, 1]), ("monitor", [0, 0])])
+def test_it_ends_behind_an_answer_that_is_not_shown_too(start_sluice, start_target, mode,
+                                                        connections):
+    origin = start_target(serve(lambda _: response(b"inner", status=500, phrase="Inner")))
+    config = site(mode, origin)
+    config["listeners"][0]["filters"] = {
+        "error_pages": {"pages": [{"on": "5xx", "body": "page"}], "intercept": True}}
+    proxy = start_sluice(config)
+    for uri in ("/first", "/second"):
+        with proxy.client() as client:
+            client.send(request("GET", uri, ("Content-Length", "5")) + b"hello")
+            assert client.response().body == b"page"
+    proxy.wait_for_lines(2)
+    assert [each.connection for each in origin.requests] == connections
 
 
 # classification_reason, tier, status, our own reason, bytes: what is refused in every mode.

@@ -91,6 +91,15 @@ def test_t9_a_client_cannot_have_a_field_of_ours_removed(start_sluice, start_tar
     assert got.values("X-Default") == ["ours"], "the client's own does not pass"
 
 
+def test_t9_a_variable_has_nothing_of_what_connection_names(start_sluice, start_target):
+    got = received_by(start_sluice, start_target,
+                      {"set": {"X-Copy": "<#{header:X-Hop}>", "X-Again": "<#{header:X-HOP}>",
+                               "X-Kept": "<#{header:X-Stays}>"}, "rename": {"X-Hop": "X-New"}},
+                      ("Connection", "a, " * 3000 + "x-hop"), ("X-Hop", "1"), ("X-Stays", "2"))
+    assert [got.value(name) for name in ["X-Copy", "X-Again", "X-Kept"]] == ["<>", "<>", "<2>"]
+    assert got.values("X-Hop") + got.values("X-New") == []
+
+
 def test_t11_a_variable_does_not_believe_what_a_stranger_claims(start_sluice, start_target):
     claims = [("X-Real-IP", "6.6.6.6"), ("X-Forwarded-For", "6.6.6.6"), ("X_User", "6.6.6.6"),
               ("X-Amzn-Mtls-Clientcert-Subject", "6.6.6.6"), ("X-Forwarded-Host", "6.6.6.6")]

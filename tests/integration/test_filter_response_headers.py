@@ -11,8 +11,9 @@ from support.waiting import PATIENCE
 from support.websocket import echo, echoes, opened
 
 
-def editing(target, edits, **more):
-    return {"listeners": [listener("web", filters={"response_headers": edits}, http2=True, **more)],
+def editing(target, edits, **filters):
+    return {"listeners": [listener("web", filters={"response_headers": edits, **filters},
+                                   http2=True)],
             "target_groups": [group("targets", target)]}
 
 
@@ -76,6 +77,57 @@ def test_our_own_answers_change_too(start_sluice, version):
         assert values(got, "content-type") == content_type
         assert values(got, "x-default") == ["yes"]
         assert len(values(got, "location")) == (path == "/to")
+
+
+LIMIT_OF_ONE = [{"key": "source_ip", "rate": "1/h", "burst": 1}]
+
+
+@both
+def test_fields_that_an_answer_of_ours_has_are_no_gaps(start_sluice, start_target, version):
+    """A refusal's own, an error's own, and one of a target's answer that has become a page."""
+    def busy(_):
+        return response(b"inner", ("Retry-After", "77"), status=503, phrase="Busy")
+
+    config = editing(start_target(serve(busy)), {"default": {"Retry-After": "30"}})
+    pages = {"pages": [{"on": "5xx", "body": "page"}], "intercept": True}
+    config["target_groups"].append(group("none"))
+    config["listeners"][0]["rules"] = [
+        rule("limited", 1, {"path": ["/limited"]}, filters={"rate_limit": LIMIT_OF_ONE},
+             action={"fixed_response": {"status": 200}}),
+        rule("down", 2, {"path": ["/down"]}, action="none"),
+        rule("page", 3, {"path": ["/page"]}, action="targets", filters={"error_pages": pages})]
+    proxy = start_sluice(config)
+    assert values(head_by_curl(proxy, "/limited", version), "retry-after") == ["30"]
+    [seconds] = values(head_by_curl(proxy, "/limited", version), "retry-after")
+    assert 1800 < int(seconds) <= 3600
+    assert values(head_by_curl(proxy, "/down", version), "retry-after") == ["1"]
+    assert values(head_by_curl(proxy, "/page", version), "retry-after") == ["77"]
+
+
+def test_fields_that_an_answer_of_ours_has_are_renamed(start_sluice, start_target):
+    config = editing(start_target(serve_body()), {"rename": {"Retry-After": "X-Retry",
+                                                             "Allow": "X-Allow"}})
+    config["listeners"][0]["rules"] = [
+        rule("limited", 1, {"path": ["/limited"]}, filters={"rate_limit": LIMIT_OF_ONE},
+             action={"fixed_response": {"status": 200}})]
+    proxy = start_sluice(config)
+    with proxy.client() as client:
+        assert client.ask(target="/limited").values("X-Retry") == []
+        answer = client.ask(target="/limited")
+    assert answer.status == 429
+    assert answer.values("Retry-After") == []
+    assert 1800 < int(answer.value("X-Retry")) <= 3600
+
+
+def test_what_a_preflight_varies_by_is_no_gap_and_stays(start_sluice, start_target):
+    proxy = start_sluice(editing(start_target(serve_body()), {"default": {"Vary": "X-Default"}},
+                                 cors={"allow_origins": "*", "allow_headers": "*"}))
+    with proxy.client() as client:
+        answer = client.ask("OPTIONS", "/", ("Origin", "https://app.example"),
+                            ("Access-Control-Request-Method", "GET"))
+        assert answer.status == 204
+        assert answer.values("Vary") == ["Access-Control-Request-Headers"]
+        assert client.ask().values("Vary") == ["X-Default"]
 
 
 def test_an_answer_that_breaks_before_it_begins_has_each_field_once(start_sluice, start_target):

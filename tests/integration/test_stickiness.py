@@ -82,6 +82,34 @@ def test_a_session_stays_with_its_target_over_requests_and_reloads(start_sluice,
     wait_for_result(proxy, "new", 1)
 
 
+def test_a_session_begins_with_an_error_that_is_not_shown_too(start_sluice, start_target):
+    """The client has been at that target, and goes there again, by group and by target."""
+    def failing(name):
+        return serve(lambda _: response(b"inner", ("X-Name", name), ("Set-Cookie", "inner=1"),
+                                        status=404, phrase="Inner"))
+
+    names = ["one", "two", "three", "four"]
+    targets = {name: start_target(failing(name)) for name in names}
+    config = sticky(*[targets[name] for name in names[:2]])
+    config["target_groups"].append(group("others", *[targets[name] for name in names[2:]],
+                                         stickiness={"type": "lb_cookie"}))
+    config["listeners"][0]["default_action"] = {"forward": {
+        "groups": [{"group": "targets", "weight": 1}, {"group": "others", "weight": 1}],
+        "stickiness": {"duration": "1h"}}}
+    config["listeners"][0]["filters"] = {
+        "error_pages": {"pages": [{"on": "4xx", "body": "page"}], "intercept": True},
+        "response_headers": {"remove": ["Set-Cookie"]}}
+    proxy = start_sluice(config)
+    visitor = Visitor(proxy)
+    for _ in range(8):
+        answer = visitor.ask()
+        assert (answer.status, answer.body) == (404, b"page")
+    assert [each.partition("=")[0][:8] for each in visitor.set_cookies] == ["SLUICETG", "SLUICE"]
+    assert sorted(len(target.requests) for target in targets.values()) == [0, 0, 0, 8]
+    wait_for_result(proxy, "new", 1)
+    wait_for_result(proxy, "kept", 7)
+
+
 def test_many_sessions_are_spread_and_each_is_kept_by_every_worker(start_sluice, targets):
     proxy = start_sluice(sticky(*targets.values(), sections={"workers": 2}))
     visitors = [Visitor(proxy) for _ in range(16)]

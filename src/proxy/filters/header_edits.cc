@@ -36,6 +36,9 @@ class Editor {
          std::string_view ours, bool is_own)
       : edits_(edits), head_(head), arrived_(arrived), ours_(ours), is_own_(is_own) {}
 
+  // Whole lines that are written as they are: with them a field is there.
+  void keep_fixed(std::string_view lines) { fixed_ = lines; }
+
   // Fields of this name are left as they are.
   void spare(std::string_view name) { spared_ = name; }
 
@@ -96,6 +99,9 @@ class Editor {
                    return base::equals_ignoring_case(one, name);
                  });
     for_each_value(name, [&found](std::string_view) { found = true; });
+    for_each_line(fixed_, [&](const FieldLine& line) {
+      found = found || base::equals_ignoring_case(line.name, name);
+    });
     return found;
   }
 
@@ -124,6 +130,7 @@ class Editor {
   HeadAmendments& head_;
   const std::vector<http::Field>& arrived_;
   std::string_view ours_;
+  std::string_view fixed_;
   bool is_own_;
   std::string_view spared_;
   std::string renamed_;  // no longer than what arrived
@@ -147,9 +154,16 @@ bool edit_request(Exchange& exchange, const HeaderEdits& edits) {
 void edit_answer(Exchange& exchange, const HeaderEdits& edits, std::uint16_t status) {
   Amendments& amendments = *exchange.amendments;
   const bool is_own = amendments.is_own_answer;
+  const bool looks = looks_at_fields(edits);
   std::vector<http::Field> arrived;
-  if (!is_own && looks_at_fields(edits)) arrived = passing_answer_fields(exchange);
-  Editor editor(edits, amendments.answer, arrived, {}, is_own);
+  if (!is_own && looks) arrived = passing_answer_fields(exchange);
+  // Of an answer of our own what tells it apart: Retry-After, Allow, WWW-Authenticate.
+  std::string ours;
+  const bool is_preflight = amendments.answer_status != 0;
+  if (is_own && looks) ours.append(amendments.own_lines);
+  if (is_own && looks && !is_preflight) ours.append(amendments.refusal_lines);
+  Editor editor(edits, amendments.answer, arrived, ours, is_own);
+  if (is_own && is_preflight) editor.keep_fixed(amendments.refusal_lines);
   // Its clients know an answer by it.
   if (is_grpc(exchange.request)) editor.spare("Content-Type");
   const ExchangeVariables variables(exchange, status);

@@ -173,6 +173,22 @@ TEST(RequestHead, fields_nominated_in_connection_end_here) {
 }
 
 // T9
+TEST(RequestHead, of_very_many_nominated_names_the_last_counts_too) {
+  std::string many;
+  for (int i = 0; i < 7500; ++i) many += "a,";
+  std::string fields;
+  for (int i = 0; i < 4; ++i) fields += "Connection: " + many + (i == 3 ? "x-last\r\n" : "b\r\n");
+  for (int i = 0; i < 90; ++i) fields += "X-Field-" + std::to_string(i) + ": stays\r\n";
+  Forwarding forwarding(get(fields + "A: 1\r\nB: 2\r\nX-Last: 3\r\nX-Lost: 4\r\n"));
+  for (const char* const name : {"A", "B", "X-Last", "Connection"}) {
+    EXPECT_EQ(forwarding.lines(name), Lines{}) << name;
+  }
+  EXPECT_EQ(forwarding.lines("X-Lost"), Lines{"X-Lost: 4"});
+  EXPECT_EQ(forwarding.lines("X-Field-0"), Lines{"X-Field-0: stays"});
+  EXPECT_EQ(forwarding.lines("X-Field-89"), Lines{"X-Field-89: stays"});
+}
+
+// T9
 TEST(RequestHead, protected_fields_cannot_be_nominated) {
   struct Case {
     const char* name;
