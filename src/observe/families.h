@@ -1,4 +1,4 @@
-// What a metric is called, means and is labelled with. The array itself is in metrics.cc.
+// What a metric is called, means and is labelled with. The array itself is in families.cc.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +23,7 @@ struct Family {
 };
 
 [[nodiscard]] const Family& family_of(Metric metric);
+[[nodiscard]] std::span<const Family> all_families();  // in the order of Metric
 
 // Beyond so many label sets of one family in one Cells, further ones share a series whose labels
 // are all "other". Names come from the configuration, so this is a guard, not a limit anybody meets

@@ -5,7 +5,7 @@
 // instruction on the data path. Cells live as long as the registry, or as long as they are held, so
 // a reload that keeps a name keeps its counters. `Registry::render` sums over all Cells into
 // Prometheus text (prometheus-cpp's serializer). The list of all families, with help and label
-// names, is the constant array in metrics.cc.
+// names, is the constant array in src/observe/families.cc.
 #pragma once
 
 #include <array>
@@ -68,7 +68,7 @@ class Histogram {
   std::atomic<std::uint64_t> sum_{0};
 };
 
-// One per family in metrics.cc, in the same order. Labels in brackets.
+// One per family in families.cc, in the same order. Labels in brackets.
 enum class Metric : std::uint8_t {
   // counters
   requests_total,               // {listener, rule, target_group, code_class} code_class: 1xx..5xx
