@@ -44,10 +44,26 @@ void add_rate_limits(observe::Cells& cells, const std::string& listener, const r
   }
 }
 
+CompressCells compress_cells(observe::Cells& cells, const std::string& listener) {
+  const auto answers = [&](std::string_view coding) {
+    return &cells.counter(Metric::compressed_answers_total, {listener, coding});
+  };
+  CompressCells made{
+      .answers = {},
+      .skipped = answers("skipped"),
+      .input_bytes = &cells.counter(Metric::compression_input_bytes_total, {listener}),
+      .output_bytes = &cells.counter(Metric::compression_output_bytes_total, {listener})};
+  for (const http::ContentCoding coding : http::content_codings) {
+    made.answers[static_cast<std::size_t>(coding)] = answers(http::name_of(coding));
+  }
+  return made;
+}
+
 RuleView view_of(observe::Cells& cells, const Snapshot& snapshot, const std::string& listener,
                  const route::Rule& rule) {
-  RuleView view{.rule = &rule, .groups = {}, .rate_limits = {}, .sessions = {}};
+  RuleView view{.rule = &rule, .groups = {}, .rate_limits = {}, .compress = {}, .sessions = {}};
   add_rate_limits(cells, listener, rule, view);
+  if (rule.filters.compress != nullptr) view.compress = compress_cells(cells, listener);
   const auto* forward =
       rule.action.has_value() ? std::get_if<route::Forward>(&*rule.action) : nullptr;
   if (forward != nullptr) {

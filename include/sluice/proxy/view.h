@@ -8,6 +8,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,14 @@ struct RateLimitCells {
   observe::HeldCounter evictions;
 };
 
+// Of a rule with the filter compress; they outlive it, for they are the listener's.
+struct CompressCells {
+  std::array<observe::Counter*, http::content_codings.size()> answers;  // as content_codings
+  observe::Counter* skipped;
+  observe::Counter* input_bytes;
+  observe::Counter* output_bytes;
+};
+
 // A rule and one of the groups that it forwards to.
 struct RuleGroupView {
   std::array<observe::HeldCounter, 5> requests_by_class;  // 1xx..5xx; gone with the rule's name
@@ -37,6 +46,7 @@ struct RuleView {
   // As Forward::groups; behind several, or when there is none, one more for requests without any.
   std::vector<RuleGroupView> groups;
   std::vector<RateLimitCells> rate_limits;  // in the order of the limits
+  std::optional<CompressCells> compress;
   // As upstream::SessionResult; with group stickiness only.
   std::array<observe::HeldCounter, upstream::session_results> sessions;
 

@@ -19,7 +19,6 @@ using http::ContentCoding;
 using http::ContentEncoder;
 using http::Field;
 using http::FieldName;
-using observe::Metric;
 
 // One of the answers that may be compressed at a time.
 class Seat {
@@ -206,19 +205,19 @@ std::unique_ptr<upstream::Body> compress_answer(Exchange& exchange, upstream::Bo
   }
   if (content.is_finished()) return nullptr;  // there is none
 
-  observe::Cells& cells = exchange.worker().cells();
-  const std::string& listener = exchange.listener->settings->name;
+  const CompressCells& cells = *exchange.rule->compress;
+  const auto index = static_cast<std::size_t>(*coding);
   std::optional<Seat> seat = Seat::take(*compress);
-  const int level = compress->settings.levels[static_cast<std::size_t>(*coding)];
-  auto encoder = seat.has_value() ? ContentEncoder::make(*coding, level) : nullptr;
-  const std::string_view outcome = encoder != nullptr ? http::name_of(*coding) : "skipped";
-  cells.counter(Metric::compressed_answers_total, {listener, outcome}).add();
-  if (encoder == nullptr) return nullptr;
+  auto encoder =
+      seat.has_value() ? ContentEncoder::make(*coding, compress->settings.levels[index]) : nullptr;
+  if (encoder == nullptr) {
+    cells.skipped->add();
+    return nullptr;
+  }
+  cells.answers[index]->add();
   describe(head, exchange.answer.fields, *coding);
-  return std::make_unique<CompressedBody>(
-      content, std::move(encoder), *std::move(seat),
-      cells.counter(Metric::compression_input_bytes_total, {listener}),
-      cells.counter(Metric::compression_output_bytes_total, {listener}));
+  return std::make_unique<CompressedBody>(content, std::move(encoder), *std::move(seat),
+                                          *cells.input_bytes, *cells.output_bytes);
 }
 
 }  // namespace sluice::proxy
