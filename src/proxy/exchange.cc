@@ -8,6 +8,7 @@
 #include "proxy/forward.h"
 #include "proxy/headers.h"
 #include "proxy/hedge.h"
+#include "proxy/identify.h"
 #include "proxy/record.h"
 #include "proxy/reply.h"
 #include "sluice/base/text.h"

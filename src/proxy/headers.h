@@ -21,12 +21,6 @@ namespace sluice::proxy {
 
 struct HeadAmendments;
 
-// Decides the client's address from the peer and, when the peer is trusted, X-Forwarded-For.
-void identify_client(Exchange& exchange);
-
-// X-Request-Id: a trusted peer's own, or a new one.
-void identify_request(Exchange& exchange);
-
 // The fields of the request, and of the target's answer, that pass to the other side when no filter
 // is asked. Views: as long as the heads.
 [[nodiscard]] std::vector<http::Field> passing_request_fields(const Exchange& exchange);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/headers.h"
+#include "proxy/identify.h"
 #include "sluice/base/hash.h"
 #include "support/proxy_rig.h"
 

@@ -1,6 +1,8 @@
 // The heads we send, as whole texts: what passes, what does not, and what we add.
 #include "proxy/headers.h"
 
+#include "proxy/identify.h"
+
 #include <gtest/gtest.h>
 
 #include <memory>
