@@ -3,6 +3,8 @@
 #include <chrono>
 #include <ctime>
 
+#include "sluice/base/text.h"
+
 namespace sluice::proxy {
 namespace {
 
@@ -14,17 +16,13 @@ bool stays_as_it_is(char c) {
 }
 
 void append_encoded(std::string& out, std::string_view pem) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
   out.reserve(out.size() + pem.size() + pem.size() / 8);
   for (const char c : pem) {
     if (stays_as_it_is(c)) {
       out += c;
       continue;
     }
-    const auto byte = static_cast<unsigned char>(c);
-    out += '%';
-    out += digits[byte >> 4];
-    out += digits[byte & 15];
+    base::append_percent_encoded(out, c);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "route/field_text.h"
 #include "route/kind.h"
+#include "sluice/base/text.h"
 
 namespace sluice::route {
 namespace {
@@ -46,15 +47,11 @@ std::string list_of_variables(ValueTemplate::Place place) {
 }
 
 void append_without_control_bytes(std::string& out, std::string_view value) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
   for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
     if (is_field_value_byte(c)) {
       out += c;
     } else {
-      out += '%';
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
+      base::append_percent_encoded(out, c);
     }
   }
 }

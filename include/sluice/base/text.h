@@ -49,6 +49,15 @@ inline void append_hex(std::string& out, std::uint64_t value) {
   for (int shift = 60; shift >= 0; shift -= 4) out.push_back(digits[(value >> shift) & 0xf]);
 }
 
+// `%2F`: one byte as RFC 3986 2.1 escapes it.
+inline void append_percent_encoded(std::string& out, char c) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  const auto byte = static_cast<unsigned char>(c);
+  out += '%';
+  out += digits[byte >> 4];
+  out += digits[byte & 15];
+}
+
 [[nodiscard]] inline std::string to_lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = lower(c);

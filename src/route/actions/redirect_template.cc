@@ -31,16 +31,12 @@ std::string list_of_allowed(std::initializer_list<Placeholder> allowed) {
 }
 
 void append_encoded(std::string& out, std::string_view value) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
   for (const char c : value) {
     if (c > ' ' && c <= '~') {
       out += c;
       continue;
     }
-    const auto byte = static_cast<unsigned char>(c);
-    out += '%';
-    out += digits[byte >> 4];
-    out += digits[byte & 15];
+    base::append_percent_encoded(out, c);
   }
 }
 

@@ -61,7 +61,6 @@ std::string decoded(std::string_view text) {
 }
 
 void append_escaped(std::string& out, std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
   constexpr std::string_view unreserved_marks = "-._~";
   for (const char c : text) {
     const bool is_alphanumeric =
@@ -70,10 +69,7 @@ void append_escaped(std::string& out, std::string_view text) {
       out += c;
       continue;
     }
-    const auto byte = static_cast<unsigned char>(c);
-    out += '%';
-    out += digits[byte >> 4];
-    out += digits[byte & 15];
+    base::append_percent_encoded(out, c);
   }
 }
 
