@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -30,6 +31,7 @@
 #include "sluice/observe/access_log.h"
 #include "sluice/observe/log.h"
 #include "sluice/observe/metrics.h"
+#include "sluice/proxy/password_verifier.h"
 
 namespace sluice::app {
 
@@ -44,6 +46,8 @@ using observe::Metric;
 constexpr std::chrono::milliseconds idle_grace{1000};
 // After connections were cut: for their coroutines to end.
 constexpr std::chrono::milliseconds cut_grace{500};
+// Each may have 256 MiB in use (net/password_hash.h).
+constexpr std::size_t verifying_threads_most = 2;
 
 // Each proxied exchange needs two descriptors; the soft limit of most systems is for interactive
 // shells.
@@ -103,6 +107,7 @@ class Server {
   control::KeyFetcher key_fetcher_;
   control::AdminServer admin_;
   std::size_t worker_count_;
+  proxy::PasswordVerifier verifier_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   control::Configurator configurator_;
   control::TlsWatch tls_watch_;
@@ -127,6 +132,7 @@ Server::Server(const std::string& path, const std::string& text, std::function<v
         return text.empty() ? config::load(path, problems)
                             : config::load_text(text, path, problems);
       })),
+      verifier_(std::min(verifying_threads_most, usable_processors())),
       configurator_(make_configurator(path, text)),
       tls_watch_(loop_.context, configurator_, cells_),
       signals_(loop_.context, SIGHUP, SIGTERM, SIGINT),
@@ -215,7 +221,8 @@ int Server::run() {
 
 void Server::start_workers() {
   for (std::size_t i = 0; i < worker_count_; ++i) {
-    workers_.push_back(std::make_unique<WorkerThread>(i, worker_count_, metrics_, access_log_));
+    workers_.push_back(
+        std::make_unique<WorkerThread>(i, worker_count_, metrics_, access_log_, verifier_));
   }
 }
 

@@ -108,6 +108,8 @@ struct Amendments {
   // Limits of the rule that have taken this request, by their place in the list.
   std::bitset<route::RateLimits::most> limits_taken;
 
+  std::string user;  // that basic_auth has verified; empty: none
+
   // Of a verified token, as text: those that are texts, numbers, truth values or arrays of them.
   std::vector<std::pair<std::string, std::string>> claims;
 

@@ -1,6 +1,7 @@
 #include "proxy/filters.h"
 
 #include "proxy/amendments.h"
+#include "proxy/filters/basic_auth.h"
 #include "proxy/filters/cors.h"
 #include "proxy/filters/header_edits.h"
 #include "proxy/filters/jwt.h"
@@ -25,6 +26,10 @@ net::Task<Reason> filter_request(Exchange& exchange) {
   if (filters.rate_limit != nullptr) {
     const Reason reason = limit_rate(exchange, RateLimitPhase::before_authentication);
     if (reason != Reason::none) co_return reason;
+  }
+  if (filters.basic_auth != nullptr) {
+    const Reason refused = co_await check_password(exchange, *filters.basic_auth);
+    if (refused != Reason::none) co_return refused;
   }
   if (filters.jwt != nullptr) {
     const Reason refused = co_await check_token(exchange, *filters.jwt);

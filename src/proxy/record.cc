@@ -3,6 +3,7 @@
 #include <chrono>
 #include <string>
 
+#include "proxy/amendments.h"
 #include "proxy/filters/token_place.h"
 
 namespace sluice::proxy {
@@ -112,6 +113,7 @@ void record(Exchange& exchange) {
     line.classification_reason = http::text(request.desync);
   }
   line.request_id = exchange.request_id;
+  if (exchange.amendments != nullptr) line.user = exchange.amendments->user;
   line.user_agent = request.fields.value(http::FieldName::user_agent);
   line.referer = request.fields.value(http::FieldName::referer);
   const net::Stream& stream = exchange.connection->stream();

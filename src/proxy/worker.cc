@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "proxy/filters/basic_auth.h"
 #include "proxy/filters/token_cache.h"
 #include "proxy/handshake_room.h"
 #include "proxy/tunnel.h"
@@ -35,10 +36,11 @@ std::set<const route::KeySource*> key_sources(const Snapshot& snapshot) {
 }  // namespace
 
 Worker::Worker(observe::Cells& cells, observe::AccessLogWriter& log_writer,
-               std::uint32_t worker_count)
+               std::uint32_t worker_count, PasswordVerifier* verifier)
     : cells_(cells),
       access_log_(log_writer, cells),
       handshakes_(std::make_unique<HandshakeRoom>(loop_)),
+      verifier_(verifier),
       worker_count_(worker_count) {
   for (std::size_t i = 1; i < desync_.size(); ++i) {
     const auto reason = static_cast<http::DesyncReason>(i);
@@ -61,6 +63,11 @@ Worker::~Worker() = default;
 TokenCaches& Worker::tokens() {
   if (tokens_ == nullptr) tokens_ = std::make_unique<TokenCaches>(cells_);
   return *tokens_;
+}
+
+Passwords& Worker::passwords() {
+  if (passwords_ == nullptr) passwords_ = std::make_unique<Passwords>(cells_, verifier_);
+  return *passwords_;
 }
 
 void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<NewSocket> sockets,

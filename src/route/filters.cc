@@ -28,6 +28,7 @@ constexpr std::array rows{
     Row{"ip_access", read_ip_access, reset<&Filters::ip_access>},
     Row{"cors", read_cors, reset<&Filters::cors>},
     Row{"rate_limit", read_rate_limit, reset<&Filters::rate_limit>},
+    Row{"basic_auth", read_basic_auth, reset<&Filters::basic_auth>},
     Row{"jwt", read_jwt, reset<&Filters::jwt>},
     Row{"rewrite", read_rewrite, reset<&Filters::rewrite>},
     Row{"request_headers", read_request_headers, reset<&Filters::request_headers>},

@@ -110,6 +110,7 @@ enum class Metric : std::uint8_t {
   events_total,                       // {reason} connection-level reasons
   jwks_fetches_total,                 // {jwks, result} jwks: URL; result: success | failure
   jwt_cache_total,                    // {result} hit | miss
+  basic_auth_cache_total,             // {result} hit | miss
   // gauges
   client_connections,                    // {listener}
   client_connections_idle,               // {listener}
@@ -128,6 +129,7 @@ enum class Metric : std::uint8_t {
   certificate_expiry_timestamp_seconds,  // {listener, certificate} certificate: its file's name
   jwks_last_success_timestamp_seconds,   // {jwks}
   jwks_keys,                             // {jwks}
+  basic_auth_waiting,                    // {}
   // histograms
   request_duration_seconds,  // {listener, target_group}
   added_latency_seconds,     // {listener} total less the time that target and client took

@@ -62,6 +62,10 @@ enum class Reason : std::uint8_t {
   body_timeout,                     // 408
   address_not_admitted,             // 403: the filter ip_access
   rate_limited,                     // 429: the filter rate_limit
+  basic_auth_missing,               // 401: the filter basic_auth: no name and password
+  basic_auth_malformed,             // 401: more than one Authorization, no base64, control bytes
+  basic_auth_refused,               // 401: an unknown user or a wrong password
+  basic_auth_unavailable,           // 503: no room among the requests that wait to be verified
   jwt_missing,                      // 401: the filter jwt: no token where it is looked for
   jwt_malformed,                    // 401: more than one, too long, or no signed token
   jwt_algorithm_refused,            // 401: `none`, an HMAC, or one that the filter does not allow

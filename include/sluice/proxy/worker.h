@@ -27,6 +27,8 @@ namespace sluice::proxy {
 
 class Connection;
 class HandshakeRoom;
+class PasswordVerifier;
+struct Passwords;
 class TokenCaches;
 class Tunnel;
 struct Exchange;
@@ -52,8 +54,10 @@ struct NewSocket {
 
 class Worker {
  public:
-  // `worker_count`: of the process, for limits that are shared out.
-  Worker(observe::Cells& cells, observe::AccessLogWriter& log_writer, std::uint32_t worker_count);
+  // `worker_count`: of the process, for limits that are shared out. `verifier`: the process's,
+  // which outlives the worker; without it no password is right.
+  Worker(observe::Cells& cells, observe::AccessLogWriter& log_writer, std::uint32_t worker_count,
+         PasswordVerifier* verifier = nullptr);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -79,7 +83,8 @@ class Worker {
   [[nodiscard]] observe::AccessLog& access_log() { return access_log_; }
   [[nodiscard]] Random& random() { return random_; }
   [[nodiscard]] HandshakeRoom& handshakes() { return *handshakes_; }
-  [[nodiscard]] TokenCaches& tokens();  // of the filter jwt
+  [[nodiscard]] TokenCaches& tokens();   // of the filter jwt
+  [[nodiscard]] Passwords& passwords();  // of the filter basic_auth
   [[nodiscard]] observe::Counter& ends(observe::Reason reason) {
     return *ends_[static_cast<std::size_t>(reason)];
   }
@@ -119,7 +124,9 @@ class Worker {
   observe::AccessLog access_log_;
   Random random_;
   std::unique_ptr<HandshakeRoom> handshakes_;
-  std::unique_ptr<TokenCaches> tokens_;  // null until somebody asks
+  std::unique_ptr<TokenCaches> tokens_;   // null until somebody asks
+  std::unique_ptr<Passwords> passwords_;  // the same
+  PasswordVerifier* verifier_;
   std::array<observe::Counter*, observe::reason_count> ends_;
   std::array<observe::Counter*, http::desync_reason_count> desync_{};  // but for `none`
   std::map<std::string, std::shared_ptr<upstream::Group>> groups_;

@@ -21,6 +21,7 @@
 #include "sluice/config/model.h"
 #include "sluice/config/node.h"
 #include "sluice/route/action.h"
+#include "sluice/route/filters/basic_auth.h"
 #include "sluice/route/filters/compress.h"
 #include "sluice/route/filters/cors.h"
 #include "sluice/route/filters/error_pages.h"
@@ -37,6 +38,7 @@ struct Filters {
   std::shared_ptr<const IpAccess> ip_access;
   std::shared_ptr<const Cors> cors;
   std::shared_ptr<const RateLimits> rate_limit;
+  std::shared_ptr<const BasicAuth> basic_auth;
   std::shared_ptr<const Jwt> jwt;
   std::shared_ptr<const Rewrite> rewrite;
   std::shared_ptr<const HeaderEdits> request_headers;

@@ -17,6 +17,9 @@ void read_cors(const config::Node& value, Filters& filters, const FilterContext&
 void read_rate_limit(const config::Node& value, Filters& filters, const FilterContext& context,
                      config::Problems& problems);
 
+void read_basic_auth(const config::Node& value, Filters& filters, const FilterContext& context,
+                     config::Problems& problems);
+
 void read_jwt(const config::Node& value, Filters& filters, const FilterContext& context,
               config::Problems& problems);
 
