@@ -36,12 +36,6 @@ Reason reason_of(net::DialError error) {
   return Reason::internal_error;
 }
 
-// With many requests at a time an answer finds its exchange out of the cache.
-base::Bytes often_used(const Exchange& exchange) {
-  const auto* const begin = reinterpret_cast<const char*>(&exchange);
-  return {begin, reinterpret_cast<const char*>(&exchange.hedge)};
-}
-
 bool take_kept(upstream::Pool& pool, Connected& connected) {
   if (pool.is_http2()) {
     connected.stream = pool.http2().take();
