@@ -218,7 +218,7 @@ control::AdminHooks Server::admin_hooks() {
           .targets =
               [this](std::string_view group) {
                 auto all = targets_.targets(group);
-                if (all.has_value()) membership_.add_held_back(group, *all);
+                if (all.has_value()) membership_.add_others(group, *all);
                 return all;
               },
           .events = [this]() -> control::Events& { return events_; }};

@@ -52,11 +52,13 @@ def targets(proxy, name="targets"):
 
 
 def wait_for_targets(proxy, *expected):
-    """These are registered, and no others but those that drain."""
+    """These are registered, and no others but those that drain. Workers learn of new ones right
+    behind that, and have let go of those that drain."""
     addresses = {each if isinstance(each, str) else each.address for each in expected}
 
     def registered():
-        return {name for name, each in targets(proxy).items() if each["state"] != "draining"}
+        return {name for name, each in targets(proxy).items()
+                if each["state"] not in ("initial", "draining")}
 
     wait_until(lambda: registered() == addresses, lambda: f"{addresses}: {registered()}")
 
@@ -207,8 +209,7 @@ def test_a_missing_file_at_the_start_is_no_reason_not_to_start(start_sluice, sta
     proxy = start_sluice(discovering(file))
     assert ask(proxy).status == 503
     file.write(target)
-    wait_for_targets(proxy, target)
-    assert ask(proxy).body == b"found"
+    wait_until(lambda: ask(proxy).body == b"found", "it serves")
 
 
 def test_hold_ends(start_sluice, start_target, file):
