@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <coroutine>
 #include <exception>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -44,6 +45,7 @@ class HealthChecker::Implementation {
   Implementation(net::Loop& loop, observe::Cells& cells);
 
   void apply(std::shared_ptr<const HealthPlan> plan);
+  void apply(const std::shared_ptr<const upstream::GroupSettings>& settings);
   void stop();
   [[nodiscard]] const Detail* detail(const target::Target& target) const;
   [[nodiscard]] std::size_t under_way() const { return slots_.taken(); }
@@ -55,6 +57,12 @@ class HealthChecker::Implementation {
   struct New {
     std::vector<Job*> jobs;
     std::vector<std::pair<const HealthPlan::Group*, target::Target*>> unchecked;
+    std::vector<std::pair<const HealthPlan::Group*, target::Target*>> unused;
+  };
+  // Changes of state that go to their groups together: those of a group follow each other.
+  struct States {
+    const HealthPlan::Group* planned = nullptr;
+    std::vector<target::StateChange> changes;
   };
 
   void place(const HealthPlan::Group& planned, Jobs& former, New& found);
@@ -66,6 +74,9 @@ class HealthChecker::Implementation {
   void begin(const New& found);
   void set_state(const HealthPlan::Group& planned, target::Target& target, State state,
                  StateReason reason, bool ramps);
+  void add_state(States& states, const HealthPlan::Group& planned,
+                 const target::StateChange& change);
+  void set_states(States& states);
   [[nodiscard]] bool would_ramp(const HealthPlan::Group& planned,
                                 const target::Target& target) const;
 
@@ -86,6 +97,8 @@ class HealthChecker::Implementation {
   proxy::Random random_;
   std::unordered_map<std::string, std::unique_ptr<health::HealthCells>> cells_of_;
   std::shared_ptr<const HealthPlan> plan_;
+  // Groups that have other members than the plan says, by name: these hold in its place.
+  std::map<std::string, std::unique_ptr<const HealthPlan::Group>> changed_;
   health::Slots slots_{checks_max};
   net::Deadline room_;  // set: some that wait can start
   net::Deadline pulse_;
@@ -111,8 +124,33 @@ void HealthChecker::Implementation::apply(std::shared_ptr<const HealthPlan> plan
   give_up(former);
   former.clear();
   plan_ = std::move(plan);
+  changed_.clear();
   share_slots();
   begin(found);
+}
+
+void HealthChecker::Implementation::apply(
+    const std::shared_ptr<const upstream::GroupSettings>& settings) {
+  if (stopped_ || plan_ == nullptr) return;
+  const auto planned = std::ranges::find_if(plan_->groups, [&](const HealthPlan::Group& each) {
+    return each.group->name == settings->name;
+  });
+  if (planned == plan_->groups.end()) return;
+  std::unique_ptr<const HealthPlan::Group>& changed = changed_[settings->name];
+  const HealthPlan::Group& last = changed != nullptr ? *changed : *planned;
+  auto next = std::make_unique<HealthPlan::Group>(last);
+  next->group = settings;
+  Jobs former;
+  for (const target::TargetSet::Member& member : last.group->targets->members) {
+    if (auto job = jobs_.extract(member.target.get())) former.insert(std::move(job));
+  }
+  New found;
+  place(*next, former, found);
+  give_up(former);
+  former.clear();
+  changed = std::move(next);
+  begin(found);
+  make_room();
 }
 
 void HealthChecker::Implementation::give_up(const Jobs& former) {
@@ -138,7 +176,7 @@ void HealthChecker::Implementation::place(const HealthPlan::Group& planned, Jobs
   for (const target::TargetSet::Member& member : planned.group->targets->members) {
     target::Target& target = *member.target;
     if (!planned.group->in_use) {
-      set_state(planned, target, State::unused, StateReason::not_in_use, false);
+      found.unused.emplace_back(&planned, &target);
     } else if (planned.check == nullptr) {
       found.unchecked.emplace_back(&planned, &target);
     } else if (auto kept = former.extract(&target)) {
@@ -188,25 +226,39 @@ void HealthChecker::Implementation::begin(const New& found) {
     ramps.push_back(would_ramp(*planned, *target));
   }
   for (Job* job : found.jobs) job->ramps = would_ramp(*job->planned, *job->target);
+  States states;
+  for (const auto& [planned, target] : found.unused) {
+    add_state(states, *planned,
+              {.target = target, .state = State::unused, .reason = StateReason::not_in_use});
+  }
+  set_states(states);
   for (std::size_t i = 0; i < found.unchecked.size(); ++i) {
     const auto& [planned, target] = found.unchecked[i];
-    set_state(*planned, *target, State::healthy, StateReason::health_check_disabled, ramps[i]);
+    add_state(states, *planned,
+              {.target = target,
+               .state = State::healthy,
+               .reason = StateReason::health_check_disabled,
+               .ramps = ramps[i]});
   }
+  set_states(states);
   const base::SteadyTime now = loop_.clock.now();
   for (std::size_t i = 0; i < found.jobs.size(); ++i) {
     Job& job = *found.jobs[i];
     // Who serves already because nobody asked goes on until a check says otherwise.
     const State state = job.target->state.load(std::memory_order_relaxed);
     if (state == State::healthy) {
-      set_state(*job.planned, *job.target, State::healthy, StateReason::none, false);
+      add_state(states, *job.planned, {.target = job.target.get(), .state = State::healthy});
     } else if (state != State::unhealthy) {
-      set_state(*job.planned, *job.target, State::initial, StateReason::initial_health_checking,
-                false);
+      add_state(states, *job.planned,
+                {.target = job.target.get(),
+                 .state = State::initial,
+                 .reason = StateReason::initial_health_checking});
     }
     const Milliseconds interval = job.planned->settings.unhealthy_interval;
     job.due = now + health::first_delay(i, found.jobs.size(), interval);
     schedule(job);
   }
+  set_states(states);
   if (jobs_.empty() || pulse_.is_set()) return;
   last_pulse_ = now;
   pulse_.set(pulse_interval);
@@ -227,6 +279,23 @@ void HealthChecker::Implementation::set_state(const HealthPlan::Group& planned,
   }
   planned.group->state->set_state(target, state, reason, ramps, loop_.clock.now(),
                                   loop_.clock.wall());
+}
+
+void HealthChecker::Implementation::add_state(States& states, const HealthPlan::Group& planned,
+                                              const target::StateChange& change) {
+  if (change.target->state.load(std::memory_order_relaxed) == change.state &&
+      change.target->reason.load(std::memory_order_relaxed) == change.reason) {
+    return;
+  }
+  if (states.planned != &planned) set_states(states);
+  states.planned = &planned;
+  states.changes.push_back(change);
+}
+
+void HealthChecker::Implementation::set_states(States& states) {
+  if (states.changes.empty()) return;
+  states.planned->group->state->set_states(states.changes, loop_.clock.now(), loop_.clock.wall());
+  states.changes.clear();
 }
 
 void HealthChecker::Implementation::stop() {
@@ -367,6 +436,10 @@ HealthChecker::~HealthChecker() = default;
 
 void HealthChecker::apply(std::shared_ptr<const HealthPlan> plan) {
   implementation_->apply(std::move(plan));
+}
+
+void HealthChecker::apply(const std::shared_ptr<const upstream::GroupSettings>& settings) {
+  implementation_->apply(settings);
 }
 
 void HealthChecker::stop() { implementation_->stop(); }

@@ -101,6 +101,27 @@ Event event_of(const Change& change) {
   return event;
 }
 
+// Of many changes those that would have been a line of information each.
+void log_counts(const std::string& group, const std::vector<Change>& changes) {
+  std::array<std::size_t, target_states> counts{};
+  std::size_t others = 0;
+  for (const Change& change : changes) {
+    if (level_of(change) != Level::info) continue;
+    ++(change.kind == Change::Kind::state ? counts[static_cast<std::size_t>(change.state)]
+                                          : others);
+  }
+  std::string line;
+  const auto add = [&line](std::size_t count, std::string_view what) {
+    if (count == 0) return;
+    line += (line.empty() ? "" : ", ") + std::to_string(count) + " are " + std::string(what);
+  };
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    add(counts[i], target::text(static_cast<State>(i)));
+  }
+  add(others, "tried out or back");
+  if (!line.empty()) observe::log(Level::info, "targets of " + group + ": " + line);
+}
+
 template <std::size_t... index>
 std::array<observe::Gauge*, target_states> state_gauges(observe::Cells& cells,
                                                         const std::string& group,
@@ -131,15 +152,14 @@ Targets::Targets(net::Loop& loop, observe::Cells& cells, Events& events)
 Targets::~Targets() = default;
 
 TargetsPlan Targets::prepare(const proxy::Snapshot& snapshot, config::Problems& problems) {
-  return {.revision = snapshot.revision,
-          .groups = snapshot.groups,
-          .health = HealthChecker::prepare(snapshot, problems)};
+  return {.groups = snapshot.groups, .health = HealthChecker::prepare(snapshot, problems)};
 }
 
 // --- a new configuration ------------------------------------------------------------------------
 
-void Targets::apply(const TargetsPlan& plan) {
-  if (is_stopped_) return;
+std::uint64_t Targets::apply(const TargetsPlan& plan) {
+  ++change_;
+  if (is_stopped_) return change_;
   Groups former = std::exchange(groups_, {});
   order_.clear();
   for (const auto& settings : plan.groups) {
@@ -148,14 +168,13 @@ void Targets::apply(const TargetsPlan& plan) {
     } else {
       groups_.try_emplace(settings->name, cells_, settings->name);
     }
-    register_group(groups_.find(settings->name)->second, settings, plan.revision);
+    register_group(groups_.find(settings->name)->second, settings);
     order_.push_back(settings->name);
   }
   for (auto& [name, group] : former) {
     if (std::exchange(group.is_registered, false)) {
-      for (const target::TargetSet::Member& member : group.settings->targets->members) {
-        leave(group, member.target, plan.revision);
-      }
+      const std::size_t count = group.settings->targets->members.size();
+      for (std::size_t i = 0; i < count; ++i) leave(group, i);
     }
   }
   groups_.merge(former);
@@ -165,11 +184,22 @@ void Targets::apply(const TargetsPlan& plan) {
     show_counts(group);
   }
   if (!timer_.is_set()) timer_.set(interval);
+  return change_;
+}
+
+std::uint64_t Targets::apply(const std::shared_ptr<const upstream::GroupSettings>& settings) {
+  ++change_;
+  const auto known = groups_.find(settings->name);
+  if (is_stopped_ || known == groups_.end() || !known->second.is_registered) return change_;
+  register_group(known->second, settings);
+  checker_.apply(settings);
+  take_changes(known->second);
+  show_counts(known->second);
+  return change_;
 }
 
 void Targets::register_group(Group& group,
-                             const std::shared_ptr<const upstream::GroupSettings>& settings,
-                             std::uint64_t revision) {
+                             const std::shared_ptr<const upstream::GroupSettings>& settings) {
   // Nothing moved: the workers' turns go on.
   if (group.is_registered && group.settings == settings) return;
   settings->state->apply(settings->targets, settings->passive_health, settings->slow_start,
@@ -180,8 +210,9 @@ void Targets::register_group(Group& group,
   std::erase_if(group.ejected_until,
                 [&](const auto& ejected) { return !members.contains(ejected.first); });
   if (group.is_registered) {
-    for (const target::TargetSet::Member& member : group.settings->targets->members) {
-      if (!members.contains(member.target.get())) leave(group, member.target, revision);
+    const auto& former = group.settings->targets->members;
+    for (std::size_t i = 0; i < former.size(); ++i) {
+      if (!members.contains(former[i].target.get())) leave(group, i);
     }
   }
   if (!settings->anomaly_mitigation) {
@@ -192,35 +223,41 @@ void Targets::register_group(Group& group,
   group.is_registered = true;
 }
 
-void Targets::leave(Group& group, const std::shared_ptr<target::Target>& target,
-                    std::uint64_t revision) {
-  group.leaving.push_back(
-      {.target = target, .revision = revision, .delay = group.settings->deregistration_delay});
+void Targets::leave(Group& group, std::size_t index) const {
+  const target::TargetSet& set = *group.settings->targets;
+  group.leaving.push_back({.target = set.members[index].target,
+                           .origin = set.origin(index),
+                           .change = change_,
+                           .delay = group.settings->deregistration_delay});
 }
 
-void Targets::in_force(std::uint64_t revision) {
+void Targets::in_force(std::uint64_t change) {
   if (is_stopped_) return;
   for (auto& [name, group] : groups_) {
-    begin_draining(group, revision);
+    begin_draining(group, change);
     take_changes(group);
   }
 }
 
-void Targets::begin_draining(Group& group, std::uint64_t revision) {
+void Targets::begin_draining(Group& group, std::uint64_t change) {
   const base::SteadyTime now = loop_.clock.now();
-  target::GroupState& state = *group.settings->state;
+  std::vector<target::StateChange> draining;
   for (Leaving& leaving : group.leaving) {
-    if (leaving.is_draining || leaving.revision > revision) continue;
-    // Of a group that was removed nobody is a member any more.
-    if (!group.is_registered) {
-      state.apply(std::make_shared<const target::TargetSet>(), group.settings->passive_health,
-                  group.settings->slow_start);
-    }
+    if (leaving.is_draining || leaving.change > change) continue;
     leaving.is_draining = true;
     leaving.until = now + leaving.delay;
-    state.set_state(*leaving.target, State::draining, StateReason::deregistration_in_progress,
-                    false, now, loop_.clock.wall());
+    draining.push_back({.target = leaving.target.get(),
+                        .state = State::draining,
+                        .reason = StateReason::deregistration_in_progress});
   }
+  if (draining.empty()) return;
+  target::GroupState& state = *group.settings->state;
+  // Of a group that was removed nobody is a member any more.
+  if (!group.is_registered) {
+    state.apply(std::make_shared<const target::TargetSet>(), group.settings->passive_health,
+                group.settings->slow_start);
+  }
+  state.set_states(draining, now, loop_.clock.wall());
 }
 
 void Targets::stop() {
@@ -258,28 +295,38 @@ void Targets::advance(Group& group) {
 // A target goes at once when it is idle, but not between two tries: idle twice in a row.
 void Targets::forget_left(Group& group) {
   const base::SteadyTime now = loop_.clock.now();
-  const std::size_t erased = std::erase_if(group.leaving, [&](Leaving& leaving) {
+  std::vector<Leaving> over;
+  std::erase_if(group.leaving, [&](Leaving& leaving) {
     if (!leaving.is_draining) return false;
     const std::int32_t active = std::max(0, leaving.target->active_requests.load(relaxed));
     const bool is_idle = active == 0 && leaving.active == 0;
     const bool is_over = now >= leaving.until || is_idle;
     // At the end of the delay the workers may have cut already: what was there before counts.
-    if (is_over) tell_gone(*leaving.target, is_idle ? 0 : std::max(active, leaving.active));
-    leaving.active = active;
+    leaving.active = is_over && !is_idle ? std::max(active, leaving.active) : active;
+    if (is_over) over.push_back(std::move(leaving));
     return is_over;
   });
-  if (erased > 0) show_counts(group);
+  if (over.empty()) return;
+  const bool are_many = over.size() > told_singly_max;
+  for (const Leaving& gone : over) tell_gone(*gone.target, gone.active, are_many);
+  if (are_many) {
+    observe::log(Level::info, "targets of " + group.settings->name + ": " +
+                                  std::to_string(over.size()) + " are gone");
+  }
+  show_counts(group);
 }
 
 // --- what happened ------------------------------------------------------------------------------
 
 void Targets::take_changes(Group& group) {
   const std::vector<Change> changes = group.settings->state->take_changes();
-  for (const Change& change : changes) tell(group, change);
+  const bool are_many = changes.size() > told_singly_max;
+  for (const Change& change : changes) tell(group, change, are_many);
+  if (are_many) log_counts(group.settings->name, changes);
   if (!changes.empty()) show_counts(group);
 }
 
-void Targets::tell(Group& group, const Change& change) {
+void Targets::tell(Group& group, const Change& change, bool is_one_of_many) {
   const std::string& name = change.target->group();
   if (change.kind == Change::Kind::state) {
     cells_.counter(Metric::target_state_changes_total, {name, target::text(change.state)}).add();
@@ -290,17 +337,21 @@ void Targets::tell(Group& group, const Change& change) {
   } else {
     group.ejected_until.erase(change.target.get());
   }
-  const Level level = level_of(change);
+  Level level = level_of(change);
+  if (level == Level::info && is_one_of_many) level = Level::debug;
   if (observe::log_enabled(level)) observe::log(level, line_of(change));
   events_.add(event_of(change));
 }
 
-void Targets::tell_gone(const target::Target& target, std::int32_t active) {
+void Targets::tell_gone(const target::Target& target, std::int32_t active, bool is_one_of_many) {
   const bool is_idle = active == 0;
-  observe::log(Level::info, label_of(target) + " is gone: " +
-                                (is_idle ? "nothing was under way"
-                                         : "its deregistration delay is over, and " +
-                                               std::to_string(active) + " requests are cut"));
+  // Requests that are cut are always worth a line.
+  const Level level = is_one_of_many && is_idle ? Level::debug : Level::info;
+  if (observe::log_enabled(level))
+    observe::log(level, label_of(target) + " is gone: " +
+                            (is_idle ? "nothing was under way"
+                                     : "its deregistration delay is over, and " +
+                                           std::to_string(active) + " requests are cut"));
   Event event = event_of(target, event_type::target_gone, loop_.clock.wall());
   event.fields = {{"reason", is_idle ? "idle" : "deregistration_delay"},
                   {"active_requests", std::int64_t{active}}};
@@ -351,13 +402,14 @@ std::optional<std::vector<TargetStatus>> Targets::targets(std::string_view name)
   const Group& group = found->second;
   std::vector<TargetStatus> all;
   if (group.is_registered) {
-    for (const target::TargetSet::Member& member : group.settings->targets->members) {
-      all.push_back(status_of(group, *member.target));
+    const target::TargetSet& set = *group.settings->targets;
+    for (std::size_t i = 0; i < set.members.size(); ++i) {
+      all.push_back(status_of(group, *set.members[i].target, set.origin(i)));
     }
   }
   const base::SteadyTime now = loop_.clock.now();
   for (const Leaving& leaving : group.leaving) {
-    TargetStatus status = status_of(group, *leaving.target);
+    TargetStatus status = status_of(group, *leaving.target, leaving.origin);
     if (leaving.is_draining) {
       const auto left = std::chrono::ceil<std::chrono::seconds>(leaving.until - now);
       status.deregistration_remaining = std::max(left, std::chrono::seconds(0));
@@ -389,12 +441,15 @@ GroupStatus Targets::status_of(const Group& group) const {
   return status;
 }
 
-TargetStatus Targets::status_of(const Group& group, const target::Target& target) const {
+TargetStatus Targets::status_of(const Group& group, const target::Target& target,
+                                const target::TargetSet::Origin& origin) const {
   const base::SteadyTime now = loop_.clock.now();
   TargetStatus status{
       .id = target.id(),
       .address = target.endpoint().text(),
       .weight = target.weight.load(relaxed),
+      .sources = origin.sources.empty() ? "config" : origin.sources,
+      .zone = origin.zone,
       .state = target.state.load(relaxed),
       .reason = target.reason.load(relaxed),
       .ejection = target.ejection.load(relaxed),

@@ -34,7 +34,6 @@ namespace sluice::control {
 
 // What a snapshot wants of the targets.
 struct TargetsPlan {
-  std::uint64_t revision = 0;  // of the snapshot
   std::vector<std::shared_ptr<const upstream::GroupSettings>> groups;
   std::shared_ptr<const HealthPlan> health;  // null: there are problems
 };
@@ -42,6 +41,8 @@ struct TargetsPlan {
 class Targets {
  public:
   static constexpr std::chrono::milliseconds interval{100};
+  // More changes than that at once are one line of the log together.
+  static constexpr std::size_t told_singly_max = 20;
 
   // Loop, cells: the control thread's. All outlive it.
   Targets(net::Loop& loop, observe::Cells& cells, Events& events);
@@ -54,11 +55,14 @@ class Targets {
   [[nodiscard]] static TargetsPlan prepare(const proxy::Snapshot& snapshot,
                                            config::Problems& problems);
   // The states of all targets of the plan are set; a target that was leaving and is in the plan is
-  // registered anew. Cannot fail.
-  void apply(const TargetsPlan& plan);
-  // Every worker has the snapshot of that revision: what it does not have any more drains from now
-  // on, for the deregistration delay of its last settings, or until it is idle.
-  void in_force(std::uint64_t revision);
+  // registered anew. Cannot fail. Returns the number of this change, one more than that of the
+  // last.
+  std::uint64_t apply(const TargetsPlan& plan);
+  // The same for one group alone, which has other members; nothing when it is not configured.
+  std::uint64_t apply(const std::shared_ptr<const upstream::GroupSettings>& settings);
+  // Every worker has that change: what it does not have any more drains from now on, for the
+  // deregistration delay of its last settings, or until it is idle.
+  void in_force(std::uint64_t change);
   // No check and no timer any more; for the end of the process.
   void stop();
 
@@ -76,7 +80,8 @@ class Targets {
  private:
   struct Leaving {
     std::shared_ptr<target::Target> target;
-    std::uint64_t revision = 0;  // that does not have it any more
+    target::TargetSet::Origin origin;
+    std::uint64_t change = 0;  // that does not have it any more
     std::chrono::milliseconds delay{0};
     bool is_draining = false;  // every worker knows
     base::SteadyTime until{};  // of a draining one
@@ -95,21 +100,22 @@ class Targets {
   };
   using Groups = std::map<std::string, Group, std::less<>>;
 
-  void register_group(Group& group, const std::shared_ptr<const upstream::GroupSettings>& settings,
-                      std::uint64_t revision);
-  static void leave(Group& group, const std::shared_ptr<target::Target>& target,
-                    std::uint64_t revision);
-  void begin_draining(Group& group, std::uint64_t revision);
+  void register_group(Group& group, const std::shared_ptr<const upstream::GroupSettings>& settings);
+  // The `index`-th member of its last settings.
+  void leave(Group& group, std::size_t index) const;
+  void begin_draining(Group& group, std::uint64_t change);
   void advance(Group& group);
   void forget_left(Group& group);
   void take_changes(Group& group);
-  void tell(Group& group, const target::Change& change);
+  // `is_one_of_many`: their lines are for debugging, and one line tells how many there were.
+  void tell(Group& group, const target::Change& change, bool is_one_of_many);
   // `active`: requests that are cut.
-  void tell_gone(const target::Target& target, std::int32_t active);
+  void tell_gone(const target::Target& target, std::int32_t active, bool is_one_of_many);
   static void show_counts(Group& group);
   [[nodiscard]] static std::array<std::size_t, target_states> counts_of(const Group& group);
   [[nodiscard]] GroupStatus status_of(const Group& group) const;
-  [[nodiscard]] TargetStatus status_of(const Group& group, const target::Target& target) const;
+  [[nodiscard]] TargetStatus status_of(const Group& group, const target::Target& target,
+                                       const target::TargetSet::Origin& origin) const;
 
   net::Loop& loop_;
   observe::Cells& cells_;
@@ -117,6 +123,7 @@ class Targets {
   Groups groups_;
   std::vector<std::string> order_;  // names of the registered groups, as configured
   net::Deadline timer_;
+  std::uint64_t change_ = 0;  // the last
   base::SteadyTime counts_shown_{};
   bool is_stopped_ = false;
   HealthChecker checker_;

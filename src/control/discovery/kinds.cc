@@ -1,8 +1,17 @@
 #include "control/discovery/kinds.h"
 
+#include <array>
+
+#include "control/discovery/file.h"
+
 namespace sluice::control::discovery {
 
 // In the order of the manual: ec2, dns, file.
-std::span<const Kind> kinds() { return {}; }
+std::span<const Kind> kinds() {
+  static constexpr std::array<Kind, 1> all{{
+      {"file", read_file_source},
+  }};
+  return all;
+}
 
 }  // namespace sluice::control::discovery
