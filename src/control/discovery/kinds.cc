@@ -3,15 +3,17 @@
 #include <array>
 
 #include "control/discovery/dns.h"
+#include "control/discovery/file.h"
 
 namespace sluice::control::discovery {
 
 // In the order of the manual: ec2, dns, file.
 std::span<const Kind> kinds() {
-  static constexpr std::array list{
-      Kind{"dns", read_dns},
-  };
-  return list;
+  static constexpr std::array<Kind, 2> all{{
+      {"dns", read_dns},
+      {"file", read_file_source},
+  }};
+  return all;
 }
 
 }  // namespace sluice::control::discovery
