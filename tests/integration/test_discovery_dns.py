@@ -135,6 +135,7 @@ def test_a_name_that_is_gone_leaves_its_last_targets(start_sluice, any_address, 
 
     server.forget("api")
     wait_for_looks(proxy, "empty")
+    proxy.wait_for_error_log("names no target (api.test: no such name); the 3 targets found before stay")
     assert set(targets_of(proxy)) == set(expected)
     assert_serves(proxy)
 

@@ -158,9 +158,10 @@ class Questions {
     DnsAnswer answer = co_await std::move(asking);
     if (!answer.error.empty()) {
       look_.error = name + ' ' + std::string(text_of(type)) + ": " + answer.error;
-    } else if (answer.ttl) {
-      lower_ttl(*answer.ttl);
+      co_return answer;
     }
+    if (answer.ttl) lower_ttl(*answer.ttl);
+    if (look_.note.empty() && !answer.is_known_name) look_.note = name + ": no such name";
     co_return answer;
   }
 

@@ -254,6 +254,7 @@ TEST_F(DnsLooking, no_such_name_is_an_answer_without_targets) {
   look();
   send(asked("api.test", DnsType::a).code(3));
   EXPECT_EQ(seen(), "");
+  EXPECT_EQ(look_->note, "api.test: no such name");
   EXPECT_EQ(look_->valid_for, std::nullopt);
   look();
   answer_nothing("api.test", DnsType::a);
