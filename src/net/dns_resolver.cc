@@ -131,7 +131,8 @@ class Exchange {
   // When it has ended: a message, or why there is none.
   [[nodiscard]] base::Bytes message() const { return message_; }  // empty: there is none
   [[nodiscard]] std::string error() const {
-    return status_ == ARES_ECONNREFUSED ? "cannot be reached" : ares_strerror(status_);
+    return status_ == ARES_ECONNREFUSED ? "the connection was refused or broke off"
+                                        : ares_strerror(status_);
   }
 
   void ready(int fd, bool for_write) {

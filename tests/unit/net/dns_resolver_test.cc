@@ -199,7 +199,7 @@ TEST_F(DnsResolving, a_silent_server_over_tcp_ends_in_time_too) {
 TEST_F(DnsResolving, a_port_where_nobody_listens_is_told) {
   const Endpoint nobody = loopback(support::free_port());
   ask({nobody});
-  EXPECT_EQ(answer(), nobody.text() + ": cannot be reached");
+  EXPECT_EQ(answer(), nobody.text() + ": the connection was refused or broke off");
 }
 
 TEST_F(DnsResolving, may_be_given_up_at_any_time) {
