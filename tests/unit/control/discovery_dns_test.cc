@@ -133,7 +133,7 @@ TEST(DnsSettings, times_have_ranges) {
   is_refused("accumulate", "2d", "0 to 1d");
   EXPECT_EQ(with("min_ttl: 10s, max_ttl: 9s"), "f:1:1: max_ttl must not be shorter than min_ttl\n");
   EXPECT_EQ(with("family: ipv5"), "f:1:24: family: must be any, ipv4 or ipv6, not 'ipv5'\n");
-  EXPECT_EQ(with("tymeout: 1s"), "f:1:16: tymeout: unknown key; did you mean timeout?\n");
+  EXPECT_EQ(with("tymeout: 1s"), "f:1:16: tymeout: unknown key; did you mean 'timeout'?\n");
 }
 
 // --- SRV ----------------------------------------------------------------------------------------
