@@ -224,13 +224,23 @@ TEST_F(DnsResolving, may_be_given_up_at_any_time) {
   EXPECT_FALSE(answer_.has_value());
 }
 
-TEST_F(DnsResolving, without_descriptors_it_fails) {
+Task<> keep_in(std::optional<DnsAnswer>& answer, Task<DnsAnswer> asking) {
+  answer = co_await std::move(asking);
+}
+
+// Without the fixture: UBSan needs a descriptor to look at the types of polymorphic objects.
+TEST(DnsResolvingWithout, descriptors_fails) {
   DnsPeer server;
+  Loop loop;
+  DnsResolver resolver(loop, {server.endpoint()});
+  std::optional<DnsAnswer> answer;
+  Task<> task = keep_in(answer, resolver.ask(name, DnsType::a, 4s));
   {
     const support::NoDescriptors none;
-    ask({server.endpoint()});
+    task.await_suspend(std::noop_coroutine()).resume();
   }
-  EXPECT_TRUE(answer().starts_with(server.endpoint().text() + ": ")) << answer();
+  ASSERT_TRUE(run_until(loop, [&] { return answer.has_value(); }));
+  EXPECT_TRUE(answer->error.starts_with(server.endpoint().text() + ": ")) << answer->error;
 }
 
 TEST(SystemDnsServers, are_those_of_the_file) {
