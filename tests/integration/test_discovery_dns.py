@@ -172,6 +172,15 @@ def test_a_name_server_out_of_order_leaves_the_last_targets(fault, said, start_s
     assert_serves(proxy)
 
 
+def test_a_name_that_leads_to_credentials_is_refused(start_sluice, any_address, resources):
+    server = NameServer(reply_with("169.254.169.254", "127.0.1.1"))
+    resources.append(server)
+    proxy = start_sluice(configuration({"name": "api.test", "port": any_address.port,
+                                        "servers": [server.address]}))
+    wait_for_targets(proxy, [f"127.0.1.1:{any_address.port}"])
+    proxy.wait_for_metric("sluice_discovery_refused_addresses_total")
+
+
 def test_truncated_answers_come_over_tcp_from_a_server_that_truncates_all(start_sluice, any_address,
                                                                           resources):
     server = NameServer(reply_with("127.0.1.1", truncate=True))
