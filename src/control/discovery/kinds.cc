@@ -2,13 +2,15 @@
 
 #include <array>
 
+#include "control/discovery/dns.h"
 #include "control/discovery/file.h"
 
 namespace sluice::control::discovery {
 
 // In the order of the manual: ec2, dns, file.
 std::span<const Kind> kinds() {
-  static constexpr std::array<Kind, 1> all{{
+  static constexpr std::array<Kind, 2> all{{
+      {"dns", read_dns},
       {"file", read_file_source},
   }};
   return all;
