@@ -15,3 +15,4 @@ pkg_check_modules(brotli REQUIRED IMPORTED_TARGET libbrotlienc)
 pkg_check_modules(brotli_decoder REQUIRED IMPORTED_TARGET libbrotlidec) # for tests
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
+pkg_check_modules(pugixml REQUIRED IMPORTED_TARGET pugixml)

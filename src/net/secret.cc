@@ -14,6 +14,8 @@ void wipe(std::string& text) {
   text.clear();
 }
 
+void wipe(std::span<unsigned char> octets) { OPENSSL_cleanse(octets.data(), octets.size()); }
+
 Secret::Secret(std::string_view text)
     : bytes_(std::make_unique<char[]>(text.size())), size_(text.size()) {
   std::ranges::copy(text, bytes_.get());

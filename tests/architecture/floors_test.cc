@@ -38,7 +38,7 @@ const std::vector<Door> doors = {
     {"yaml-cpp/", {"config"}}, {"spdlog/", {"observe"}}, {"prometheus/", {"observe"}},
     {"openssl/", {"net"}},     {"nghttp2/", {"http"}},   {"zlib.h", {"http"}},
     {"brotli/", {"http"}},     {"zstd.h", {"http"}},     {"re2/", {"route"}},
-    {"CLI/", {"app"}},
+    {"pugixml", {"control"}},  {"CLI/", {"app"}},
 };
 
 // Codecs, rules and state are plain functions and values: no I/O, so no Asio.

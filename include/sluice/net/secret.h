@@ -5,13 +5,15 @@
 #include <cstddef>
 #include <iosfwd>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace sluice::net {
 
-// Overwrites all of it, in a way that compilers do not leave out, and empties it.
+// Overwrites all of it, in a way that compilers do not leave out, and empties the text.
 void wipe(std::string& text);
+void wipe(std::span<unsigned char> octets);
 
 // Cannot be copied, so there is one place to wipe. Any thread.
 class Secret {
