@@ -22,8 +22,11 @@
 #include "sluice/config/load.h"
 #include "sluice/control/admin.h"
 #include "sluice/control/configurator.h"
+#include "sluice/control/discovery.h"
 #include "sluice/control/events.h"
 #include "sluice/control/key_fetcher.h"
+#include "sluice/control/member_publisher.h"
+#include "sluice/control/membership.h"
 #include "sluice/control/targets.h"
 #include "sluice/control/tls_watch.h"
 #include "sluice/net/loop.h"
@@ -44,6 +47,9 @@ using observe::Metric;
 constexpr std::chrono::milliseconds idle_grace{1000};
 // After connections were cut: for their coroutines to end.
 constexpr std::chrono::milliseconds cut_grace{500};
+
+// At the start, for the first answers of the sources of targets.
+constexpr std::chrono::milliseconds first_looks_wait{5000};
 
 // Each proxied exchange needs two descriptors; the soft limit of most systems is for interactive
 // shells.
@@ -82,6 +88,7 @@ class Server {
   void start_workers();
   void wait_for_signal();
   void handle_signal(int signal);
+  void ready_when_looked();
   void ready();
   void reload();
   void reopen_logs();
@@ -101,15 +108,20 @@ class Server {
   control::Events events_;
   control::Targets targets_;
   control::KeyFetcher key_fetcher_;
+  control::Membership membership_;
+  control::Discovery discovery_;
   control::AdminServer admin_;
   std::size_t worker_count_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
+  control::MemberPublisher publisher_;
   control::Configurator configurator_;
   control::TlsWatch tls_watch_;
   asio::signal_set signals_;
   asio::steady_timer deadline_;
   asio::steady_timer ticket_timer_;
   std::function<void()> on_ready_;
+  net::Deadline first_looks_;
+  base::SteadyTime first_looks_until_{};
   base::WallTime started_at_ = base::Wall::now();
   std::size_t workers_draining_ = 0;
   bool ready_ = false;
@@ -122,17 +134,30 @@ Server::Server(const std::string& path, const std::string& text, std::function<v
       access_log_(metrics_),
       targets_(loop_, cells_, events_),
       key_fetcher_(loop_, cells_),
+      discovery_(loop_, cells_, events_, membership_),
       admin_(loop_.context, admin_hooks()),
       worker_count_(configured_workers([&](config::Problems& problems) {
         return text.empty() ? config::load(path, problems)
                             : config::load_text(text, path, problems);
       })),
+      publisher_({.loop = loop_,
+                  .membership = membership_,
+                  .targets = targets_,
+                  .events = events_,
+                  .worker_count = worker_count_,
+                  .post =
+                      [this](std::size_t index, std::function<void(proxy::Worker&)> task) {
+                        workers_[index]->post(std::move(task));
+                      }}),
       configurator_(make_configurator(path, text)),
       tls_watch_(loop_.context, configurator_, cells_),
       signals_(loop_.context, SIGHUP, SIGTERM, SIGINT),
       deadline_(loop_.context),
       ticket_timer_(loop_.context),
-      on_ready_(std::move(on_ready)) {
+      on_ready_(std::move(on_ready)),
+      first_looks_(
+          loop_.deadlines,
+          [](void* context) { static_cast<Server*>(context)->ready_when_looked(); }, this) {
   signals_.add(SIGQUIT);
   signals_.add(SIGUSR1);
   signals_.add(SIGUSR2);
@@ -152,7 +177,10 @@ control::Configurator Server::make_configurator(const std::string& path, const s
       .targets = targets_,
       .events = events_,
       .passed_sockets = passed_sockets(),
-      .keys = &key_fetcher_};
+      .keys = &key_fetcher_,
+      .membership = &membership_,
+      .publisher = &publisher_,
+      .discovery = &discovery_};
   if (text.empty()) return {path, std::move(parts)};
   return {path, text, std::move(parts)};
 }
@@ -196,7 +224,10 @@ int Server::run() {
   raise_descriptor_limit();
   start_workers();
   config::Problems problems;
-  const bool started = configurator_.start(problems, [this] { ready(); });
+  const bool started = configurator_.start(problems, [this] {
+    first_looks_until_ = base::Steady::now() + first_looks_wait;
+    ready_when_looked();
+  });
   print_problems(problems);
   if (!started) {
     finish();
@@ -237,6 +268,17 @@ void Server::handle_signal(int signal) {
     case SIGINT: drain_at_once(); break;
     default: drain(); break;  // TERM, QUIT
   }
+}
+
+// Whoever waits for readiness sends requests then, and finds the targets there.
+void Server::ready_when_looked() {
+  if (finished_) return;
+  if (discovery_.has_looked() && publisher_.is_idle()) return ready();
+  if (base::Steady::now() >= first_looks_until_) {
+    observe::log(Level::warning, "discovery: some sources have not answered yet; ready without");
+    return ready();
+  }
+  first_looks_.set(net::DeadlineWheel::tick);
 }
 
 void Server::ready() {
@@ -328,6 +370,9 @@ void Server::finish() {
   deadline_.cancel();
   ticket_timer_.cancel();
   tls_watch_.stop();
+  first_looks_.clear();
+  discovery_.stop();
+  publisher_.stop();
   targets_.stop();
   key_fetcher_.stop();
   admin_.close();

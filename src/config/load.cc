@@ -183,4 +183,14 @@ std::optional<Model> read_text(std::string_view text, const std::string& name, P
   return read_model(Node(std::move(document), ""), problems);
 }
 
+std::optional<Node> parse(std::string_view text, const std::string& name, Problems& problems) {
+  if (text.size() > largest_file) {
+    problems.error({name, 0, 0}, "", "larger than 4 MiB");
+    return std::nullopt;
+  }
+  auto document = parse_yaml(text, name, problems);
+  if (!document) return std::nullopt;
+  return Node(std::move(document), "");
+}
+
 }  // namespace sluice::config

@@ -155,12 +155,13 @@ void check_close_window(const Node& node, const TargetGroup& group, Problems& pr
                   problems);
 }
 
-// A group without targets is one that is still to be filled.
+// A group without targets is one that is still to be filled, and what is discovered is not known.
 void check_fail_open(const Node& node, const TargetGroup& group, Problems& problems) {
   const auto fail_open = node.get("fail_open");
   const auto count = fail_open ? fail_open->get("minimum_healthy_count") : std::nullopt;
   const std::size_t targets = group.targets.size();
-  if (!count || targets == 0 || group.fail_open.minimum_healthy_count <= targets) return;
+  if (!count || targets == 0 || !group.discovery.empty()) return;
+  if (group.fail_open.minimum_healthy_count <= targets) return;
   count->warning("more than there are targets (" + std::to_string(targets) +
                      "): the group fails open as soon as one of them is not healthy",
                  problems);
@@ -172,7 +173,6 @@ TargetGroup read_target_group(const Node& node, Unique& names, Problems& problem
   group.algorithm_position = node.position();
   group.tls.position = node.position();
   Section section(node, problems);
-  section.not_supported({"discovery"});
 
   if (const auto given = section.require("name", "a name unique among the target groups")) {
     group.name = name(*given, problems).value_or("");
@@ -190,6 +190,7 @@ TargetGroup read_target_group(const Node& node, Unique& names, Problems& problem
     if (auto target = read_target(item, addresses, problems))
       group.targets.push_back(std::move(*target));
   }
+  group.discovery = section.list("discovery");
   if (const auto tls = section.section("tls")) read_tls(*tls, group, problems);
   check_names_to_verify(group, node, problems);
   section.choice("proxy_protocol", {"off", "v1", "v2"}, group.proxy_protocol);

@@ -77,12 +77,24 @@ json::value json_of(const std::optional<TargetStatus::Check>& check) {
                       {"text", check->failure}};
 }
 
+json::array sources_of(const TargetStatus& target) {
+  json::array all;
+  for (std::string_view rest = target.sources; !rest.empty();) {
+    const std::size_t comma = rest.find(',');
+    all.emplace_back(rest.substr(0, comma));
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+  }
+  return all;
+}
+
 json::object json_of(const TargetStatus& target) {
   json::object body{
       {"id", target.id},
       {"address", target.address},
       {"weight", target.weight},
-      {"source", "config"},
+      {"source", target.sources.substr(0, target.sources.find(','))},
+      {"sources", sources_of(target)},
+      {"zone", target.zone.empty() ? json::value(nullptr) : json::value(target.zone)},
       {"state", target::text(target.state)},
       {"reason", json_of(target.reason)},
       {"since", json_of(target.since)},

@@ -21,10 +21,42 @@ using observe::Metric;
 struct Configurator::Prepared {
   std::shared_ptr<const proxy::Snapshot> snapshot;  // null: there are problems
   TargetsPlan targets;
+  Discovery::SharedPlan discovery;
+  Membership::Plan members;
   ListenerSockets::Plan sockets;
   observe::OpenedLogFile access_log;             // null: off
   observe::OpenedLogFile log;                    // never null once opened
   std::shared_ptr<AdminServer::Acceptor> admin;  // null: none
+};
+
+// Finds out who is in the groups of a configuration that is being built.
+class Configurator::PlannedMembers : public proxy::Members {
+ public:
+  PlannedMembers(const Parts& parts, Prepared& prepared) : parts_(parts), prepared_(prepared) {}
+
+  std::shared_ptr<const target::TargetSet> set_of(
+      const std::string& group, std::vector<proxy::ConfiguredTarget> configured) override {
+    Membership::GroupPlan plan;
+    for (proxy::ConfiguredTarget& target : configured) {
+      Member member;
+      member.id = std::move(target.id);
+      member.endpoint = target.endpoint;
+      member.weight = target.weight;
+      plan.configured.push_back(std::move(member));
+    }
+    plan.sources = Discovery::sources_of(prepared_.discovery, group);
+    std::shared_ptr<const target::TargetSet> set = parts_.membership->set_of(group, plan);
+    prepared_.members.insert_or_assign(group, std::move(plan));
+    return set;
+  }
+
+  std::shared_ptr<const upstream::GroupSettings> in_force(const std::string& group) const override {
+    return parts_.publisher->in_force(group);
+  }
+
+ private:
+  const Parts& parts_;
+  Prepared& prepared_;
 };
 
 namespace {
@@ -203,9 +235,12 @@ Configurator::Prepared Configurator::prepare(config::Model model, config::Proble
   prepared.sockets = sockets_.plan(model, config::Severity::error, problems);
   check_logs(model, problems);
   check_admin(model, &parts_.admin, config::Severity::error, problems);
+  prepared.discovery = Discovery::prepare(model, problems);
+  PlannedMembers members(parts_, prepared);
   prepared.snapshot = proxy::build_snapshot(
       std::move(model), current_.get(), targets_, ticket_keys_, problems,
-      [&](const proxy::Snapshot& built) { prepared.targets = Targets::prepare(built, problems); });
+      [&](const proxy::Snapshot& built) { prepared.targets = Targets::prepare(built, problems); },
+      parts_.membership != nullptr ? &members : nullptr);
   return prepared;
 }
 
@@ -240,12 +275,16 @@ void Configurator::commit(Prepared& prepared, std::function<void()> done) {
                  "listener " + listener.name + ": listening on " + listener.endpoint.text());
   }
   std::vector<ListenerSockets::Shared> unused = sockets_.commit(prepared.sockets);
-  parts_.targets.apply(prepared.targets);
+  const std::uint64_t change = parts_.targets.apply(prepared.targets);
+  if (parts_.membership != nullptr) {
+    parts_.membership->take_over(std::move(prepared.members));
+    parts_.publisher->took_over(*prepared.snapshot);
+    parts_.discovery->apply(prepared.discovery);
+  }
   if (parts_.keys != nullptr) parts_.keys->apply(*prepared.snapshot);
-  publish(prepared, [this, revision = prepared.snapshot->revision, unused = std::move(unused),
-                     done = std::move(done)] {
+  publish(prepared, [this, change, unused = std::move(unused), done = std::move(done)] {
     for (const ListenerSockets::Shared& socket : unused) net::stop_listening(socket->get());
-    parts_.targets.in_force(revision);
+    parts_.targets.in_force(change);
     done();
   });
 }
@@ -301,6 +340,7 @@ void check(const std::string& path, config::Problems& problems) {
   check_admin(*model, nullptr, config::Severity::warning, problems);
   target::Registry targets;
   net::TicketKeys ticket_keys;
+  (void)Discovery::prepare(*model, problems);
   (void)proxy::build_snapshot(
       std::move(*model), nullptr, targets, ticket_keys, problems,
       [&](const proxy::Snapshot& built) { (void)Targets::prepare(built, problems); });

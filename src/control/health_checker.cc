@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <coroutine>
 #include <exception>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -44,6 +45,7 @@ class HealthChecker::Implementation {
   Implementation(net::Loop& loop, observe::Cells& cells);
 
   void apply(std::shared_ptr<const HealthPlan> plan);
+  void apply(const std::shared_ptr<const upstream::GroupSettings>& settings);
   void stop();
   [[nodiscard]] const Detail* detail(const target::Target& target) const;
   [[nodiscard]] std::size_t under_way() const { return slots_.taken(); }
@@ -86,6 +88,8 @@ class HealthChecker::Implementation {
   proxy::Random random_;
   std::unordered_map<std::string, std::unique_ptr<health::HealthCells>> cells_of_;
   std::shared_ptr<const HealthPlan> plan_;
+  // Groups that have other members than the plan says, by name: these hold in its place.
+  std::map<std::string, std::unique_ptr<const HealthPlan::Group>> changed_;
   health::Slots slots_{checks_max};
   net::Deadline room_;  // set: some that wait can start
   net::Deadline pulse_;
@@ -111,8 +115,33 @@ void HealthChecker::Implementation::apply(std::shared_ptr<const HealthPlan> plan
   give_up(former);
   former.clear();
   plan_ = std::move(plan);
+  changed_.clear();
   share_slots();
   begin(found);
+}
+
+void HealthChecker::Implementation::apply(
+    const std::shared_ptr<const upstream::GroupSettings>& settings) {
+  if (stopped_ || plan_ == nullptr) return;
+  const auto planned = std::ranges::find_if(plan_->groups, [&](const HealthPlan::Group& each) {
+    return each.group->name == settings->name;
+  });
+  if (planned == plan_->groups.end()) return;
+  std::unique_ptr<const HealthPlan::Group>& changed = changed_[settings->name];
+  const HealthPlan::Group& last = changed != nullptr ? *changed : *planned;
+  auto next = std::make_unique<HealthPlan::Group>(last);
+  next->group = settings;
+  Jobs former;
+  for (const target::TargetSet::Member& member : last.group->targets->members) {
+    if (auto job = jobs_.extract(member.target.get())) former.insert(std::move(job));
+  }
+  New found;
+  place(*next, former, found);
+  give_up(former);
+  former.clear();
+  changed = std::move(next);
+  begin(found);
+  make_room();
 }
 
 void HealthChecker::Implementation::give_up(const Jobs& former) {
@@ -367,6 +396,10 @@ HealthChecker::~HealthChecker() = default;
 
 void HealthChecker::apply(std::shared_ptr<const HealthPlan> plan) {
   implementation_->apply(std::move(plan));
+}
+
+void HealthChecker::apply(const std::shared_ptr<const upstream::GroupSettings>& settings) {
+  implementation_->apply(settings);
 }
 
 void HealthChecker::stop() { implementation_->stop(); }

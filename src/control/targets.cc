@@ -131,15 +131,14 @@ Targets::Targets(net::Loop& loop, observe::Cells& cells, Events& events)
 Targets::~Targets() = default;
 
 TargetsPlan Targets::prepare(const proxy::Snapshot& snapshot, config::Problems& problems) {
-  return {.revision = snapshot.revision,
-          .groups = snapshot.groups,
-          .health = HealthChecker::prepare(snapshot, problems)};
+  return {.groups = snapshot.groups, .health = HealthChecker::prepare(snapshot, problems)};
 }
 
 // --- a new configuration ------------------------------------------------------------------------
 
-void Targets::apply(const TargetsPlan& plan) {
-  if (is_stopped_) return;
+std::uint64_t Targets::apply(const TargetsPlan& plan) {
+  ++change_;
+  if (is_stopped_) return change_;
   Groups former = std::exchange(groups_, {});
   order_.clear();
   for (const auto& settings : plan.groups) {
@@ -148,14 +147,13 @@ void Targets::apply(const TargetsPlan& plan) {
     } else {
       groups_.try_emplace(settings->name, cells_, settings->name);
     }
-    register_group(groups_.find(settings->name)->second, settings, plan.revision);
+    register_group(groups_.find(settings->name)->second, settings);
     order_.push_back(settings->name);
   }
   for (auto& [name, group] : former) {
     if (std::exchange(group.is_registered, false)) {
-      for (const target::TargetSet::Member& member : group.settings->targets->members) {
-        leave(group, member.target, plan.revision);
-      }
+      const std::size_t count = group.settings->targets->members.size();
+      for (std::size_t i = 0; i < count; ++i) leave(group, i);
     }
   }
   groups_.merge(former);
@@ -165,11 +163,22 @@ void Targets::apply(const TargetsPlan& plan) {
     show_counts(group);
   }
   if (!timer_.is_set()) timer_.set(interval);
+  return change_;
+}
+
+std::uint64_t Targets::apply(const std::shared_ptr<const upstream::GroupSettings>& settings) {
+  ++change_;
+  const auto known = groups_.find(settings->name);
+  if (is_stopped_ || known == groups_.end() || !known->second.is_registered) return change_;
+  register_group(known->second, settings);
+  checker_.apply(settings);
+  take_changes(known->second);
+  show_counts(known->second);
+  return change_;
 }
 
 void Targets::register_group(Group& group,
-                             const std::shared_ptr<const upstream::GroupSettings>& settings,
-                             std::uint64_t revision) {
+                             const std::shared_ptr<const upstream::GroupSettings>& settings) {
   // Nothing moved: the workers' turns go on.
   if (group.is_registered && group.settings == settings) return;
   settings->state->apply(settings->targets, settings->passive_health, settings->slow_start,
@@ -180,8 +189,9 @@ void Targets::register_group(Group& group,
   std::erase_if(group.ejected_until,
                 [&](const auto& ejected) { return !members.contains(ejected.first); });
   if (group.is_registered) {
-    for (const target::TargetSet::Member& member : group.settings->targets->members) {
-      if (!members.contains(member.target.get())) leave(group, member.target, revision);
+    const auto& former = group.settings->targets->members;
+    for (std::size_t i = 0; i < former.size(); ++i) {
+      if (!members.contains(former[i].target.get())) leave(group, i);
     }
   }
   if (!settings->anomaly_mitigation) {
@@ -192,25 +202,27 @@ void Targets::register_group(Group& group,
   group.is_registered = true;
 }
 
-void Targets::leave(Group& group, const std::shared_ptr<target::Target>& target,
-                    std::uint64_t revision) {
-  group.leaving.push_back(
-      {.target = target, .revision = revision, .delay = group.settings->deregistration_delay});
+void Targets::leave(Group& group, std::size_t index) const {
+  const target::TargetSet& set = *group.settings->targets;
+  group.leaving.push_back({.target = set.members[index].target,
+                           .origin = set.origin(index),
+                           .change = change_,
+                           .delay = group.settings->deregistration_delay});
 }
 
-void Targets::in_force(std::uint64_t revision) {
+void Targets::in_force(std::uint64_t change) {
   if (is_stopped_) return;
   for (auto& [name, group] : groups_) {
-    begin_draining(group, revision);
+    begin_draining(group, change);
     take_changes(group);
   }
 }
 
-void Targets::begin_draining(Group& group, std::uint64_t revision) {
+void Targets::begin_draining(Group& group, std::uint64_t change) {
   const base::SteadyTime now = loop_.clock.now();
   target::GroupState& state = *group.settings->state;
   for (Leaving& leaving : group.leaving) {
-    if (leaving.is_draining || leaving.revision > revision) continue;
+    if (leaving.is_draining || leaving.change > change) continue;
     // Of a group that was removed nobody is a member any more.
     if (!group.is_registered) {
       state.apply(std::make_shared<const target::TargetSet>(), group.settings->passive_health,
@@ -351,13 +363,14 @@ std::optional<std::vector<TargetStatus>> Targets::targets(std::string_view name)
   const Group& group = found->second;
   std::vector<TargetStatus> all;
   if (group.is_registered) {
-    for (const target::TargetSet::Member& member : group.settings->targets->members) {
-      all.push_back(status_of(group, *member.target));
+    const target::TargetSet& set = *group.settings->targets;
+    for (std::size_t i = 0; i < set.members.size(); ++i) {
+      all.push_back(status_of(group, *set.members[i].target, set.origin(i)));
     }
   }
   const base::SteadyTime now = loop_.clock.now();
   for (const Leaving& leaving : group.leaving) {
-    TargetStatus status = status_of(group, *leaving.target);
+    TargetStatus status = status_of(group, *leaving.target, leaving.origin);
     if (leaving.is_draining) {
       const auto left = std::chrono::ceil<std::chrono::seconds>(leaving.until - now);
       status.deregistration_remaining = std::max(left, std::chrono::seconds(0));
@@ -389,12 +402,15 @@ GroupStatus Targets::status_of(const Group& group) const {
   return status;
 }
 
-TargetStatus Targets::status_of(const Group& group, const target::Target& target) const {
+TargetStatus Targets::status_of(const Group& group, const target::Target& target,
+                                const target::TargetSet::Origin& origin) const {
   const base::SteadyTime now = loop_.clock.now();
   TargetStatus status{
       .id = target.id(),
       .address = target.endpoint().text(),
       .weight = target.weight.load(relaxed),
+      .sources = origin.sources.empty() ? "config" : origin.sources,
+      .zone = origin.zone,
       .state = target.state.load(relaxed),
       .reason = target.reason.load(relaxed),
       .ejection = target.ejection.load(relaxed),

@@ -29,6 +29,8 @@ constexpr Names<3> by_limit = {"listener", "rule", "limit"};
 constexpr Names<2> by_classification_and_reason = {"classification", "classification_reason"};
 constexpr Names<1> by_jwks = {"jwks"};
 constexpr Names<2> by_jwks_and_result = {"jwks", "result"};
+constexpr Names<2> by_source = {"target_group", "source"};
+constexpr Names<3> by_source_and_result = {"target_group", "source", "result"};
 constexpr Names<3> by_rule_and_result = {"listener", "rule", "result"};
 constexpr Names<2> by_listener_and_group = {"listener", "target_group"};
 
@@ -124,6 +126,12 @@ constexpr std::array<Family, metric_count> families = {{
      "Events of connections outside any exchange, by reason code.", by_reason},
     {Metric::jwks_fetches_total, Kind::counter, "jwks_fetches_total",
      "Fetches of keys for the filter jwt, by result: success or failure.", by_jwks_and_result},
+    {Metric::discovery_looks_total, Kind::counter, "discovery_looks_total",
+     "Answers of sources of targets, by result: success, empty (no target) or failure.",
+     by_source_and_result},
+    {Metric::discovery_refused_addresses_total, Kind::counter, "discovery_refused_addresses_total",
+     "Addresses in answers of sources of targets that never are targets, such as link-local ones.",
+     by_source},
     {Metric::jwt_cache_total, Kind::counter, "jwt_cache_total",
      "Tokens looked for among those verified before, by result: hit or miss.", by_result},
     {Metric::client_connections, Kind::gauge, "client_connections",
@@ -171,6 +179,14 @@ constexpr std::array<Family, metric_count> families = {{
      "jwks_last_success_timestamp_seconds",
      "When the keys in use were fetched or confirmed, in seconds since 1970; 0: never.", by_jwks},
     {Metric::jwks_keys, Kind::gauge, "jwks_keys", "Keys in use for the filter jwt.", by_jwks},
+    {Metric::discovery_last_success_timestamp_seconds, Kind::gauge,
+     "discovery_last_success_timestamp_seconds",
+     "When a source last told its targets, in seconds since 1970; 0: never.", by_source},
+    {Metric::discovery_targets, Kind::gauge, "discovery_targets",
+     "Targets that a group has from a source.", by_source},
+    {Metric::discovery_held, Kind::gauge, "discovery_held",
+     "1 while the last good targets of a source are kept because it tells none, otherwise 0.",
+     by_source},
     {Metric::request_duration_seconds, Kind::histogram, "request_duration_seconds",
      "Request head complete to the last byte of the answer handed to the kernel.",
      by_listener_and_group},

@@ -44,9 +44,9 @@ std::shared_ptr<const Context> keep_if_equal(std::shared_ptr<const Context> fres
 
 std::shared_ptr<const target::TargetSet> build_targets(const config::TargetGroup& group,
                                                        std::size_t index,
-                                                       target::Registry& registry,
+                                                       target::Registry& registry, Members* members,
                                                        config::Problems& problems) {
-  auto set = std::make_shared<target::TargetSet>();
+  std::vector<ConfiguredTarget> configured;
   for (const config::Target& target : group.targets) {
     std::string error;
     const std::optional<net::Endpoint> endpoint = net::resolve(target.address, error);
@@ -60,22 +60,21 @@ std::shared_ptr<const target::TargetSet> build_targets(const config::TargetGroup
                      "the instance metadata address cannot be a target");
       continue;
     }
-    auto live = registry.find_or_make(group.name, target.address.text(), *endpoint);
+    configured.push_back({target.address.text(), *endpoint, target.weight});
+  }
+  if (members != nullptr) return members->set_of(group.name, std::move(configured));
+  auto set = std::make_shared<target::TargetSet>();
+  for (const ConfiguredTarget& target : configured) {
+    auto live = registry.find_or_make(group.name, target.id, target.endpoint);
     set->members.push_back({std::move(live), target.weight});
   }
   return set;
 }
 
-bool is_equal(const target::TargetSet& a, const target::TargetSet& b) {
-  return std::ranges::equal(a.members, b.members, [](const auto& one, const auto& other) {
-    return one.target == other.target && one.weight == other.weight;
-  });
-}
-
 bool is_equal(const upstream::GroupSettings& a, const upstream::GroupSettings& b) {
   return a.name == b.name && a.algorithm == b.algorithm && a.state == b.state && a.tls == b.tls &&
          a.proxy_protocol == b.proxy_protocol && a.http2 == b.http2 && a.is_grpc == b.is_grpc &&
-         a.in_use == b.in_use && is_equal(*a.targets, *b.targets) && a.pool == b.pool &&
+         a.in_use == b.in_use && *a.targets == *b.targets && a.pool == b.pool &&
          a.timeouts == b.timeouts && a.passive_health == b.passive_health &&
          a.fail_open == b.fail_open && a.retry == b.retry && a.limits == b.limits &&
          a.hash_key == b.hash_key && a.anomaly_mitigation == b.anomaly_mitigation &&
@@ -97,7 +96,8 @@ upstream::Http2Settings http2_towards(const config::TargetGroup& group,
 
 std::shared_ptr<const upstream::GroupSettings> build_group(
     const config::TargetGroup& group, const config::Model& model, std::size_t index, bool in_use,
-    const Snapshot* former, target::Registry& registry, config::Problems& problems) {
+    const Snapshot* former, target::Registry& registry, Members* members,
+    config::Problems& problems) {
   auto settings = std::make_shared<upstream::GroupSettings>();
   settings->name = group.name;
   settings->algorithm = group.algorithm;
@@ -118,8 +118,9 @@ std::shared_ptr<const upstream::GroupSettings> build_group(
   settings->websocket = group.websocket;
   settings->deregistration_delay = group.deregistration_delay;
   settings->slow_start = group.slow_start;
-  settings->targets = build_targets(group, index, registry, problems);
-  const auto known = find_group(former, group.name);
+  settings->targets = build_targets(group, index, registry, members, problems);
+  const auto known =
+      members != nullptr ? members->in_force(group.name) : find_group(former, group.name);
   if (group.https) {
     config::Problems found;
     settings->tls = keep_if_equal(net::ClientTlsContext::load(group.tls, found),
@@ -241,7 +242,8 @@ std::string forwarded_facts(bool is_tls, std::uint16_t port) {
 std::shared_ptr<const Snapshot> build_snapshot(config::Model model, const Snapshot* former,
                                                target::Registry& targets,
                                                net::TicketKeys& ticket_keys,
-                                               config::Problems& problems, const Examine& examine) {
+                                               config::Problems& problems, const Examine& examine,
+                                               Members* members) {
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->revision = former != nullptr ? former->revision + 1 : 1;
   snapshot->built_at = base::Wall::now();
@@ -261,8 +263,8 @@ std::shared_ptr<const Snapshot> build_snapshot(config::Model model, const Snapsh
   }
   const std::vector<bool> in_use = groups_in_use(*snapshot, groups.names().size());
   for (std::size_t i = 0; i < model.target_groups.size(); ++i) {
-    snapshot->groups.push_back(
-        build_group(model.target_groups[i], model, i, in_use[i], former, targets, problems));
+    snapshot->groups.push_back(build_group(model.target_groups[i], model, i, in_use[i], former,
+                                           targets, members, problems));
   }
   // One that nobody configured lives as long as the process.
   const bool same_keys = former != nullptr && former->model.cookie_keys == model.cookie_keys;

@@ -72,10 +72,7 @@ void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<NewSock
     std::shared_ptr<upstream::Group> group =
         known != groups_.end() ? known->second
                                : std::make_shared<upstream::Group>(loop_, cells_, settings);
-    const config::Milliseconds delay = group->settings().deregistration_delay;
-    for (std::shared_ptr<upstream::Pool>& pool : group->apply(settings)) {
-      leaving_.push_back({group, std::move(pool), loop_.clock.now() + delay});
-    }
+    apply(group, settings);
     by_index.push_back(group);
     groups.emplace(settings->name, std::move(group));
   }
@@ -112,6 +109,22 @@ void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<NewSock
   for (NewSocket& socket : sockets) start_listener(std::move(socket));
   close_idle_connections();
   reconsider_tunnels();
+}
+
+void Worker::apply(const std::shared_ptr<const upstream::GroupSettings>& settings) {
+  const auto known = groups_.find(settings->name);
+  if (known == groups_.end()) return;
+  apply(known->second, settings);
+  forget_registered_again();
+  reconsider_tunnels();
+}
+
+void Worker::apply(const std::shared_ptr<upstream::Group>& group,
+                   const std::shared_ptr<const upstream::GroupSettings>& settings) {
+  const config::Milliseconds delay = group->settings().deregistration_delay;
+  for (std::shared_ptr<upstream::Pool>& pool : group->apply(settings)) {
+    leaving_.push_back({group, std::move(pool), loop_.clock.now() + delay});
+  }
 }
 
 // A target that comes back within its deregistration delay stays, also with a group of the same

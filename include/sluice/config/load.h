@@ -31,6 +31,12 @@ namespace sluice::config {
 [[nodiscard]] std::optional<Model> read_text(std::string_view text, const std::string& name,
                                              Problems& problems);
 
+// Any other text of YAML, within the same bounds, as a tree; `name` stands for the file in
+// messages. Nothing when it is none. Single values that are wrong are reported, and refused by
+// their getters.
+[[nodiscard]] std::optional<Node> parse(std::string_view text, const std::string& name,
+                                        Problems& problems);
+
 // `host:port`, `[v6]:port`, `unix:/path`; reports into `problems` what is wrong. Host names come
 // back in lower case and IP addresses in canonical form, so that equal addresses have equal text.
 // Port 0 is let through: it means "any free port" where one listens, and callers that connect

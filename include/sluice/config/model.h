@@ -412,6 +412,7 @@ struct TargetGroup {
   std::string algorithm = "round_robin";  // not checked here
   Position algorithm_position;            // of the key's value; of the group when absent
   std::vector<Target> targets;
+  std::vector<Node> discovery;  // its items, read by control/discovery; empty: none
   ClientTls tls;
   ProxyHeaderVersion proxy_protocol = ProxyHeaderVersion::off;
   TargetPool pool;

@@ -14,19 +14,18 @@
 #include <vector>
 
 #include "sluice/control/admin.h"
+#include "sluice/control/discovery.h"
 #include "sluice/control/events.h"
 #include "sluice/control/key_fetcher.h"
 #include "sluice/control/listener_sockets.h"
+#include "sluice/control/member_publisher.h"
+#include "sluice/control/membership.h"
 #include "sluice/control/targets.h"
 #include "sluice/observe/access_log.h"
 #include "sluice/proxy/snapshot.h"
 #include "sluice/proxy/worker.h"
 
 namespace sluice::control {
-
-// Runs `task` on worker `index`'s own thread.
-using PostToWorker =
-    std::function<void(std::size_t index, std::function<void(proxy::Worker&)> task)>;
 
 class Configurator {
  public:
@@ -41,6 +40,10 @@ class Configurator {
     Events& events;
     PassedSockets passed_sockets;
     KeyFetcher* keys = nullptr;  // null: nobody fetches keys
+    // All or none. None: the targets are those of the configuration.
+    Membership* membership = nullptr;
+    MemberPublisher* publisher = nullptr;
+    Discovery* discovery = nullptr;
   };
 
   Configurator(std::string path, Parts parts);
@@ -75,6 +78,7 @@ class Configurator {
 
  private:
   struct Prepared;
+  class PlannedMembers;
   [[nodiscard]] std::optional<config::Model> load(config::Problems& problems) const;
   [[nodiscard]] bool apply(config::Problems& problems, std::function<void()> done);
   void check_workers(const config::Model& model, config::Problems& problems) const;

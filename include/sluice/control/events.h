@@ -24,6 +24,11 @@ inline constexpr std::string_view target_ejected = "target_ejected";
 inline constexpr std::string_view target_probing = "target_probing";
 inline constexpr std::string_view target_restored = "target_restored";
 inline constexpr std::string_view target_gone = "target_gone";
+inline constexpr std::string_view target_registered = "target_registered";
+inline constexpr std::string_view target_deregistered = "target_deregistered";
+inline constexpr std::string_view targets_changed = "targets_changed";
+inline constexpr std::string_view discovery_held = "discovery_held";
+inline constexpr std::string_view discovery_let_go = "discovery_let_go";
 inline constexpr std::string_view reload = "reload";
 }  // namespace event_type
 

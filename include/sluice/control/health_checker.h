@@ -48,6 +48,9 @@ class HealthChecker {
   // no group are not touched, so to make them draining is the caller's part, after this.
   void apply(std::shared_ptr<const HealthPlan> plan);
 
+  // One group of the plan in force has other members, with all else as it was; the same for them.
+  void apply(const std::shared_ptr<const upstream::GroupSettings>& settings);
+
   // No check begins any more, those under way are given up at once. `apply` does nothing
   // afterwards. For the end of the process.
   void stop();

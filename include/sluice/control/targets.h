@@ -34,7 +34,6 @@ namespace sluice::control {
 
 // What a snapshot wants of the targets.
 struct TargetsPlan {
-  std::uint64_t revision = 0;  // of the snapshot
   std::vector<std::shared_ptr<const upstream::GroupSettings>> groups;
   std::shared_ptr<const HealthPlan> health;  // null: there are problems
 };
@@ -54,11 +53,14 @@ class Targets {
   [[nodiscard]] static TargetsPlan prepare(const proxy::Snapshot& snapshot,
                                            config::Problems& problems);
   // The states of all targets of the plan are set; a target that was leaving and is in the plan is
-  // registered anew. Cannot fail.
-  void apply(const TargetsPlan& plan);
-  // Every worker has the snapshot of that revision: what it does not have any more drains from now
-  // on, for the deregistration delay of its last settings, or until it is idle.
-  void in_force(std::uint64_t revision);
+  // registered anew. Cannot fail. Returns the number of this change, one more than that of the
+  // last.
+  std::uint64_t apply(const TargetsPlan& plan);
+  // The same for one group alone, which has other members; nothing when it is not configured.
+  std::uint64_t apply(const std::shared_ptr<const upstream::GroupSettings>& settings);
+  // Every worker has that change: what it does not have any more drains from now on, for the
+  // deregistration delay of its last settings, or until it is idle.
+  void in_force(std::uint64_t change);
   // No check and no timer any more; for the end of the process.
   void stop();
 
@@ -76,7 +78,8 @@ class Targets {
  private:
   struct Leaving {
     std::shared_ptr<target::Target> target;
-    std::uint64_t revision = 0;  // that does not have it any more
+    target::TargetSet::Origin origin;
+    std::uint64_t change = 0;  // that does not have it any more
     std::chrono::milliseconds delay{0};
     bool is_draining = false;  // every worker knows
     base::SteadyTime until{};  // of a draining one
@@ -95,11 +98,10 @@ class Targets {
   };
   using Groups = std::map<std::string, Group, std::less<>>;
 
-  void register_group(Group& group, const std::shared_ptr<const upstream::GroupSettings>& settings,
-                      std::uint64_t revision);
-  static void leave(Group& group, const std::shared_ptr<target::Target>& target,
-                    std::uint64_t revision);
-  void begin_draining(Group& group, std::uint64_t revision);
+  void register_group(Group& group, const std::shared_ptr<const upstream::GroupSettings>& settings);
+  // The `index`-th member of its last settings.
+  void leave(Group& group, std::size_t index) const;
+  void begin_draining(Group& group, std::uint64_t change);
   void advance(Group& group);
   void forget_left(Group& group);
   void take_changes(Group& group);
@@ -109,7 +111,8 @@ class Targets {
   static void show_counts(Group& group);
   [[nodiscard]] static std::array<std::size_t, target_states> counts_of(const Group& group);
   [[nodiscard]] GroupStatus status_of(const Group& group) const;
-  [[nodiscard]] TargetStatus status_of(const Group& group, const target::Target& target) const;
+  [[nodiscard]] TargetStatus status_of(const Group& group, const target::Target& target,
+                                       const target::TargetSet::Origin& origin) const;
 
   net::Loop& loop_;
   observe::Cells& cells_;
@@ -117,6 +120,7 @@ class Targets {
   Groups groups_;
   std::vector<std::string> order_;  // names of the registered groups, as configured
   net::Deadline timer_;
+  std::uint64_t change_ = 0;  // the last
   base::SteadyTime counts_shown_{};
   bool is_stopped_ = false;
   HealthChecker checker_;

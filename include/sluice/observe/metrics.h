@@ -109,25 +109,30 @@ enum class Metric : std::uint8_t {
   config_reloads_total,               // {result} result: success | failure
   events_total,                       // {reason} connection-level reasons
   jwks_fetches_total,                 // {jwks, result} jwks: URL; result: success | failure
+  discovery_looks_total,              // {target_group, source, result} success | empty | failure
+  discovery_refused_addresses_total,  // {target_group, source}
   jwt_cache_total,                    // {result} hit | miss
   // gauges
-  client_connections,                    // {listener}
-  client_connections_idle,               // {listener}
-  target_connections,                    // {target_group} open
-  target_connections_idle,               // {target_group}
-  target_active_requests,                // {target_group}
-  targets,                               // {target_group, state}
-  targets_ejected,                       // {target_group}
-  target_queue_requests,                 // {target_group}
-  tunnels,                               // {target_group}
-  config_last_reload_success,            // {} 1 or 0
-  config_last_reload_timestamp_seconds,  // {}
-  config_revision,                       // {}
-  start_time_seconds,                    // {}
-  workers,                               // {}
-  certificate_expiry_timestamp_seconds,  // {listener, certificate} certificate: its file's name
-  jwks_last_success_timestamp_seconds,   // {jwks}
-  jwks_keys,                             // {jwks}
+  client_connections,                        // {listener}
+  client_connections_idle,                   // {listener}
+  target_connections,                        // {target_group} open
+  target_connections_idle,                   // {target_group}
+  target_active_requests,                    // {target_group}
+  targets,                                   // {target_group, state}
+  targets_ejected,                           // {target_group}
+  target_queue_requests,                     // {target_group}
+  tunnels,                                   // {target_group}
+  config_last_reload_success,                // {} 1 or 0
+  config_last_reload_timestamp_seconds,      // {}
+  config_revision,                           // {}
+  start_time_seconds,                        // {}
+  workers,                                   // {}
+  certificate_expiry_timestamp_seconds,      // {listener, certificate} certificate: its file's name
+  jwks_last_success_timestamp_seconds,       // {jwks}
+  jwks_keys,                                 // {jwks}
+  discovery_last_success_timestamp_seconds,  // {target_group, source}
+  discovery_targets,                         // {target_group, source}
+  discovery_held,                            // {target_group, source} 1: kept without an answer
   // histograms
   request_duration_seconds,  // {listener, target_group}
   added_latency_seconds,     // {listener} total less the time that target and client took

@@ -61,13 +61,33 @@ struct Snapshot {
 // The lines X-Forwarded-Proto and X-Forwarded-Port.
 [[nodiscard]] std::string forwarded_facts(bool is_tls, std::uint16_t port);
 
+// A target that the configuration names, with the address that it has now.
+struct ConfiguredTarget {
+  std::string id;
+  net::Endpoint endpoint;
+  std::uint32_t weight = 1;
+};
+
+// Who is in the target groups, where others than the configuration have a say in that.
+class Members {
+ public:
+  virtual ~Members() = default;
+  // Of a group with these targets in its configuration. Changes nothing that is alive.
+  [[nodiscard]] virtual std::shared_ptr<const target::TargetSet> set_of(
+      const std::string& group, std::vector<ConfiguredTarget> configured) = 0;
+  // What the workers have: it may be newer than the former snapshot. Null: no such group.
+  [[nodiscard]] virtual std::shared_ptr<const upstream::GroupSettings> in_force(
+      const std::string& group) const = 0;
+};
+
 using Examine = std::function<void(const Snapshot& snapshot)>;
 
 // Null when `problems` has errors. `former` may be null. `examine`, when given, sees the snapshot
 // before that is decided, for who looks for more errors in it; parts that are wrong may be missing
-// from it. May block on files and DNS.
+// from it. `members` null: the groups have what the configuration says. May block on files and DNS.
 [[nodiscard]] std::shared_ptr<const Snapshot> build_snapshot(
     config::Model model, const Snapshot* former, target::Registry& targets,
-    net::TicketKeys& ticket_keys, config::Problems& problems, const Examine& examine = {});
+    net::TicketKeys& ticket_keys, config::Problems& problems, const Examine& examine = {},
+    Members* members = nullptr);
 
 }  // namespace sluice::proxy

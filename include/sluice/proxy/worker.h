@@ -63,6 +63,10 @@ class Worker {
   void apply(std::shared_ptr<const Snapshot> snapshot, std::vector<NewSocket> sockets,
              const std::vector<std::string>& replaced);
 
+  // New settings of one group of the configuration: it has other members. No-op for a group that is
+  // not there.
+  void apply(const std::shared_ptr<const upstream::GroupSettings>& settings);
+
   // No new connections; the next answer on each connection says close; connections that stay idle
   // for `idle_grace` are closed. `drained` is called once when the last has gone.
   void drain(std::chrono::milliseconds idle_grace, std::function<void()> drained);
@@ -106,6 +110,8 @@ class Worker {
     std::unique_ptr<net::Listener> socket;
   };
 
+  void apply(const std::shared_ptr<upstream::Group>& group,
+             const std::shared_ptr<const upstream::GroupSettings>& settings);
   void start_listener(NewSocket socket);
   void accepted(const std::shared_ptr<ListenerSlot>& slot, net::OwnedFd fd,
                 const net::Endpoint& peer);

@@ -225,7 +225,7 @@ std::string text_of(const ec2::Question& question) {
 
 }  // namespace
 
-std::shared_ptr<const Source> read_ec2(const Node& node, Problems& problems) {
+std::shared_ptr<const Source> read_ec2_source(const Node& node, Problems& problems) {
   Problems found;
   Settings settings;
   if (node.kind() != Node::Kind::mapping) {

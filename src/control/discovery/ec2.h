@@ -5,7 +5,7 @@
 
 namespace sluice::control::discovery {
 
-[[nodiscard]] std::shared_ptr<const Source> read_ec2(const config::Node& node,
-                                                     config::Problems& problems);
+[[nodiscard]] std::shared_ptr<const Source> read_ec2_source(const config::Node& node,
+                                                            config::Problems& problems);
 
 }  // namespace sluice::control::discovery

@@ -26,7 +26,7 @@ ReadSource read(const std::string& yaml) {
   if (!model || model->listeners.empty() || !model->listeners[0].filters) return read;
   const auto node = model->listeners[0].filters->get("ec2");
   config::Problems of_source;
-  if (node) read.source = read_ec2(*node, of_source);
+  if (node) read.source = read_ec2_source(*node, of_source);
   for (const config::Problem& problem : of_source.sorted()) read.errors += problem.what + '\n';
   return read;
 }
