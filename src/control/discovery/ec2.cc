@@ -43,8 +43,9 @@ class Ec2Provider final : public Provider {
     Look look;
     // Groups with the same question look at different times: most find the answer of another.
     net::Task<ec2::Query::Shared> asking =
-        query_->answer(this, settings_->question.refresh * 3 / 4);
+        query_->answer(this, seen_, settings_->question.refresh * 3 / 4);
     const ec2::Query::Shared answer = co_await std::move(asking);
+    seen_ = answer;
     if (answer == nullptr) {
       look.error = "memory is short";
       co_return look;
@@ -79,6 +80,7 @@ class Ec2Provider final : public Provider {
 
   std::shared_ptr<const Settings> settings_;
   std::shared_ptr<ec2::Query> query_;
+  ec2::Query::Shared seen_;
   std::vector<std::string> told_;
 };
 
@@ -210,7 +212,7 @@ void read_mapping(const Node& node, ec2::Mapping& mapping, Problems& problems) {
   }
 }
 
-std::string text_of(const ec2::Question& question) {
+std::string text_of(const ec2::Question& question, const ec2::Mapping& mapping) {
   std::string text = "ec2";
   for (const ec2::TagFilter& tag : question.tags) {
     text += ' ' + tag.name + '=';
@@ -219,6 +221,8 @@ std::string text_of(const ec2::Question& question) {
       text += value;
     }
   }
+  if (mapping.port) text += " port " + std::to_string(*mapping.port);
+  if (!mapping.port_tag.empty()) text += " port_tag " + mapping.port_tag;
   if (!question.region.empty()) text += " in " + question.region;
   return observe::escaped(text, text_max);
 }
@@ -248,7 +252,7 @@ std::shared_ptr<const Source> read_ec2_source(const Node& node, Problems& proble
   if (const auto timeout = node.get("timeout")) {
     settings.question.timeout = timeout->as_duration(100ms, 30s, found).value_or(10s);
   }
-  settings.text = text_of(settings.question);
+  settings.text = text_of(settings.question, settings.mapping);
   problems.add(found, "");
   if (found.has_errors()) return nullptr;
   return std::make_shared<const Ec2Source>(std::move(settings));

@@ -20,14 +20,14 @@ bool is_within(const base::IpAddress& address, const char* range) {
   return cidr && cidr->contains(address);
 }
 
+// Of this machine, and of nobody. What is refused of every source is refused behind this.
 bool is_never_a_target(const net::Endpoint& endpoint, bool may_be_loopback) {
-  const base::IpAddress address = endpoint.address();
-  constexpr std::array ranges{"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
-                              "::/128",    "fe80::/10",      "ff00::/8"};
+  constexpr std::array nobody{"0.0.0.0/8", "240.0.0.0/4", "::/128"};
   constexpr std::array loopback{"127.0.0.0/8", "::1/128"};
+  const base::IpAddress address = endpoint.address();
   const auto holds = [&](const char* range) { return is_within(address, range); };
-  if (net::is_metadata_address(endpoint) || std::ranges::any_of(ranges, holds)) return true;
-  return !may_be_loopback && std::ranges::any_of(loopback, holds);
+  return std::ranges::any_of(nobody, holds) ||
+         (!may_be_loopback && std::ranges::any_of(loopback, holds));
 }
 
 struct Address {

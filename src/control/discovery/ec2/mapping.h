@@ -26,8 +26,9 @@ struct Mapped {
   std::vector<std::string> passed_over;  // `i-0123: has no private IPv4 address`
 };
 
-// Link-local, loopback (unless the answer came from there), multicast and metadata addresses are
-// passed over, whatever the answer says (T23).
+// Addresses of loopback are passed over, unless the answer came from there: an answer must not
+// reach what listens for this machine alone. Those that no source may name are refused for all
+// sources alike (last_good.h, T23).
 [[nodiscard]] Mapped map_instances(const Answer& answer, const Mapping& mapping);
 
 }  // namespace sluice::control::discovery::ec2

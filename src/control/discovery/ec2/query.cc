@@ -121,9 +121,9 @@ void Query::tell(const void* who, std::function<void()> changed) {
   }
 }
 
-net::Task<Query::Shared> Query::answer(const void* who, Milliseconds fresh_for) {
+net::Task<Query::Shared> Query::answer(const void* who, Shared seen, Milliseconds fresh_for) {
   const bool is_fresh =
-      last_ != nullptr &&
+      last_ != nullptr && last_ != seen &&
       loop_.clock.now() - last_->asked_at <
           (last_->error.empty() ? fresh_for : last_->retry_after.value_or(failure_is_fresh_for));
   if (is_fresh && !errand_.is_running()) co_return last_;

@@ -79,10 +79,11 @@ class Query : public std::enable_shared_from_this<Query> {
   Query& operator=(const Query&) = delete;
 
   using Shared = std::shared_ptr<const Answer>;
-  // One that was asked for no longer than `fresh_for` ago, or a new one. Null: memory was short.
-  // The query must live until it ends.
+  // One that was asked for no longer than `fresh_for` ago and is not `seen`, or a new one: whoever
+  // asks twice wants to know better. Null: memory was short. The query must live until it ends.
   // `who` is not told of it.
-  [[nodiscard]] net::Task<Shared> answer(const void* who, config::Milliseconds fresh_for);
+  [[nodiscard]] net::Task<Shared> answer(const void* who, Shared seen,
+                                         config::Milliseconds fresh_for);
 
   // Who is told, with a turn of the loop of its own, when an answer that somebody else asked for
   // differs from the last good one. Null: no more.

@@ -40,7 +40,7 @@ TEST(Ec2Source, tags_and_a_port_are_enough) {
   const ReadSource source = read("{ tags: { Role: api }, port: 8080 }");
   ASSERT_NE(source.source, nullptr) << source.errors;
   EXPECT_EQ(source.source->kind(), "ec2");
-  EXPECT_EQ(source.source->text(), "ec2 Role=api");
+  EXPECT_EQ(source.source->text(), "ec2 Role=api port 8080");
   EXPECT_EQ(source.source->refresh(), config::Milliseconds(15'000));
 }
 
@@ -50,7 +50,8 @@ TEST(Ec2Source, every_key_is_read) {
       "endpoint: 'https://vpce-1.ec2.eu-west-1.vpce.amazonaws.com', address: public, family: ipv4, "
       "port: 80, port_tag: p, weight_tag: w, drain_tag: d, refresh: 30s, timeout: 5s }");
   ASSERT_NE(source.source, nullptr) << source.errors;
-  EXPECT_EQ(source.source->text(), "ec2 Role=api,web aws:autoscaling:groupName=blue in eu-west-1");
+  EXPECT_EQ(source.source->text(),
+            "ec2 Role=api,web aws:autoscaling:groupName=blue port 80 port_tag p in eu-west-1");
   EXPECT_EQ(source.source->refresh(), config::Milliseconds(30'000));
 }
 
