@@ -215,7 +215,12 @@ control::AdminHooks Server::admin_hooks() {
               },
           .target_groups = [this] { return targets_.groups(); },
           .target_group = [this](std::string_view name) { return targets_.group(name); },
-          .targets = [this](std::string_view group) { return targets_.targets(group); },
+          .targets =
+              [this](std::string_view group) {
+                auto all = targets_.targets(group);
+                if (all.has_value()) membership_.add_held_back(group, *all);
+                return all;
+              },
           .events = [this]() -> control::Events& { return events_; }};
 }
 

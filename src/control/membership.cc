@@ -1,6 +1,7 @@
 #include "sluice/control/membership.h"
 
 #include <algorithm>
+#include <chrono>
 #include <unordered_map>
 #include <utility>
 
@@ -236,17 +237,25 @@ std::shared_ptr<const target::TargetSet> Membership::set_of(const std::string& g
   return make_set(group, merge(plan.configured, state.api, discovered, state.overrides));
 }
 
-std::vector<Membership::Held> Membership::held_back(std::string_view group) const {
-  std::vector<Held> held;
+void Membership::add_held_back(std::string_view group, std::vector<TargetStatus>& all) const {
   const State* const state = find(group);
-  if (state == nullptr || !state->is_configured) return held;
+  if (state == nullptr || !state->is_configured) return;
   const Merged merged = merge(state->configured, state->api, state->discovered, state->overrides);
   for (const Merged::Entry& entry : merged.entries) {
     if (!entry.is_leaving) continue;
-    held.push_back({*entry.member, entry.origin});
-    held.back().member.weight = entry.weight;
+    const auto same = [&](const TargetStatus& status) { return status.id == entry.member->id; };
+    if (std::ranges::any_of(all, same)) continue;  // something is under way there
+    TargetStatus status;
+    status.id = entry.member->id;
+    status.address = entry.member->endpoint.text();
+    status.weight = entry.weight;
+    status.sources = entry.origin.sources;
+    status.zone = entry.origin.zone;
+    status.state = target::State::draining;
+    status.reason = target::StateReason::deregistration_in_progress;
+    status.deregistration_remaining = std::chrono::seconds(0);
+    all.push_back(std::move(status));
   }
-  return held;
 }
 
 }  // namespace sluice::control

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sluice/control/target_status.h"
 #include "sluice/net/endpoint.h"
 #include "sluice/proxy/snapshot.h"
 #include "sluice/target/registry.h"
@@ -100,12 +101,9 @@ class Membership {
   // As it will be when a configuration with this plan is taken over.
   [[nodiscard]] std::shared_ptr<const target::TargetSet> set_of(const std::string& group,
                                                                 const GroupPlan& plan);
-  // Named by somebody, but not in the set, for they are to drain.
-  struct Held {
-    Member member;
-    target::TargetSet::Origin origin;
-  };
-  [[nodiscard]] std::vector<Held> held_back(std::string_view group) const;
+  // For status: those that somebody names, but that are not in the set, for they drain or have
+  // drained. `all` is what Targets tells of the group.
+  void add_held_back(std::string_view group, std::vector<TargetStatus>& all) const;
 
   [[nodiscard]] target::Registry& registry() { return registry_; }
 

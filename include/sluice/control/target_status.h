@@ -39,8 +39,8 @@ struct TargetStatus {
   std::string id;       // the address as configured
   std::string address;  // that it stands for
   std::uint32_t weight = 1;
-  std::string sources;  // as target::TargetSet::Origin has them
-  std::string zone;     // empty: unknown
+  std::string sources = "config";  // as target::TargetSet::Origin has them
+  std::string zone;                // empty: unknown
   target::State state = target::State::initial;
   target::StateReason reason = target::StateReason::none;
   std::optional<base::WallTime> since;  // of the state

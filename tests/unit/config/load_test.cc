@@ -527,11 +527,9 @@ TEST(Load, tls_to_targets_goes_with_https) {
 TEST(Load, keys_of_later_versions_are_refused_as_that) {
   EXPECT_EQ(
       joined(load_yaml("listeners: [{ name: a, bind: \"127.0.0.1:80\", http2: true }]\n" +
-                       with_group("    protocol_version: http1\n"
-                                  "    discovery: []\n") +
+                       with_group("    protocol_version: http1\n") +
                        "access_log: { format: alb }\n")),
-      "f:5:5: target_groups[0].discovery: not supported by this version\n"
-      "f:6:23: access_log.format: 'alb' is not supported by this version; use json or combined\n");
+      "f:5:23: access_log.format: 'alb' is not supported by this version; use json or combined\n");
 }
 
 TEST(Load, http2_towards_targets_has_keys_of_its_own) {

@@ -87,7 +87,7 @@ TEST_F(AdminCalls, groups_are_an_array_with_counts) {
 TEST_F(AdminCalls, a_target_that_nothing_is_known_about_has_nulls) {
   EXPECT_EQ(ask_json("/v1/target-groups/api/targets"),
             json::parse(R"([{"id":"10.0.0.1:80","address":"10.0.0.1:80","weight":1,
-      "source":"config","state":"initial","reason":null,"since":null,"ejected":null,
+      "source":"config","sources":["config"],"zone":null,"state":"initial","reason":null,"since":null,"ejected":null,
       "slow_start_percent":100,"share_percent":100,"active_requests":0,"connections":0,
       "latency_ms":null,"last_check":null}])"));
 }
@@ -112,7 +112,7 @@ TEST_F(AdminCalls, a_target_tells_all_that_is_known) {
                  .deregistration_remaining = seconds(9)};
   EXPECT_EQ(ask_json("/v1/target-groups/api/targets").at(0),
             json::parse(R"({"id":"app.test:80","address":"10.0.0.1:80","weight":7,
-      "source":"config","state":"draining","reason":"Target.DeregistrationInProgress",
+      "source":"config","sources":["config"],"zone":null,"state":"draining","reason":"Target.DeregistrationInProgress",
       "since":"2023-11-14T22:13:20.000Z","ejected":{"reason":"Target.EjectedConsecutive5xx",
       "probing":false,"until":"2023-11-14T22:13:20.000Z"},"slow_start_percent":40,
       "share_percent":10,"active_requests":3,"connections":4,"latency_ms":1.5,
