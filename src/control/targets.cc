@@ -101,6 +101,27 @@ Event event_of(const Change& change) {
   return event;
 }
 
+// Of many changes those that would have been a line of information each.
+void log_counts(const std::string& group, const std::vector<Change>& changes) {
+  std::array<std::size_t, target_states> counts{};
+  std::size_t others = 0;
+  for (const Change& change : changes) {
+    if (level_of(change) != Level::info) continue;
+    ++(change.kind == Change::Kind::state ? counts[static_cast<std::size_t>(change.state)]
+                                          : others);
+  }
+  std::string line;
+  const auto add = [&line](std::size_t count, std::string_view what) {
+    if (count == 0) return;
+    line += (line.empty() ? "" : ", ") + std::to_string(count) + " are " + std::string(what);
+  };
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    add(counts[i], target::text(static_cast<State>(i)));
+  }
+  add(others, "tried out or back");
+  if (!line.empty()) observe::log(Level::info, "targets of " + group + ": " + line);
+}
+
 template <std::size_t... index>
 std::array<observe::Gauge*, target_states> state_gauges(observe::Cells& cells,
                                                         const std::string& group,
@@ -270,28 +291,38 @@ void Targets::advance(Group& group) {
 // A target goes at once when it is idle, but not between two tries: idle twice in a row.
 void Targets::forget_left(Group& group) {
   const base::SteadyTime now = loop_.clock.now();
-  const std::size_t erased = std::erase_if(group.leaving, [&](Leaving& leaving) {
+  std::vector<Leaving> over;
+  std::erase_if(group.leaving, [&](Leaving& leaving) {
     if (!leaving.is_draining) return false;
     const std::int32_t active = std::max(0, leaving.target->active_requests.load(relaxed));
     const bool is_idle = active == 0 && leaving.active == 0;
     const bool is_over = now >= leaving.until || is_idle;
     // At the end of the delay the workers may have cut already: what was there before counts.
-    if (is_over) tell_gone(*leaving.target, is_idle ? 0 : std::max(active, leaving.active));
-    leaving.active = active;
+    leaving.active = is_over && !is_idle ? std::max(active, leaving.active) : active;
+    if (is_over) over.push_back(std::move(leaving));
     return is_over;
   });
-  if (erased > 0) show_counts(group);
+  if (over.empty()) return;
+  const bool are_many = over.size() > told_singly_max;
+  for (const Leaving& gone : over) tell_gone(*gone.target, gone.active, are_many);
+  if (are_many) {
+    observe::log(Level::info, "targets of " + group.settings->name + ": " +
+                                  std::to_string(over.size()) + " are gone");
+  }
+  show_counts(group);
 }
 
 // --- what happened ------------------------------------------------------------------------------
 
 void Targets::take_changes(Group& group) {
   const std::vector<Change> changes = group.settings->state->take_changes();
-  for (const Change& change : changes) tell(group, change);
+  const bool are_many = changes.size() > told_singly_max;
+  for (const Change& change : changes) tell(group, change, are_many);
+  if (are_many) log_counts(group.settings->name, changes);
   if (!changes.empty()) show_counts(group);
 }
 
-void Targets::tell(Group& group, const Change& change) {
+void Targets::tell(Group& group, const Change& change, bool is_one_of_many) {
   const std::string& name = change.target->group();
   if (change.kind == Change::Kind::state) {
     cells_.counter(Metric::target_state_changes_total, {name, target::text(change.state)}).add();
@@ -302,17 +333,21 @@ void Targets::tell(Group& group, const Change& change) {
   } else {
     group.ejected_until.erase(change.target.get());
   }
-  const Level level = level_of(change);
+  Level level = level_of(change);
+  if (level == Level::info && is_one_of_many) level = Level::debug;
   if (observe::log_enabled(level)) observe::log(level, line_of(change));
   events_.add(event_of(change));
 }
 
-void Targets::tell_gone(const target::Target& target, std::int32_t active) {
+void Targets::tell_gone(const target::Target& target, std::int32_t active, bool is_one_of_many) {
   const bool is_idle = active == 0;
-  observe::log(Level::info, label_of(target) + " is gone: " +
-                                (is_idle ? "nothing was under way"
-                                         : "its deregistration delay is over, and " +
-                                               std::to_string(active) + " requests are cut"));
+  // Requests that are cut are always worth a line.
+  const Level level = is_one_of_many && is_idle ? Level::debug : Level::info;
+  if (observe::log_enabled(level))
+    observe::log(level, label_of(target) + " is gone: " +
+                            (is_idle ? "nothing was under way"
+                                     : "its deregistration delay is over, and " +
+                                           std::to_string(active) + " requests are cut"));
   Event event = event_of(target, event_type::target_gone, loop_.clock.wall());
   event.fields = {{"reason", is_idle ? "idle" : "deregistration_delay"},
                   {"active_requests", std::int64_t{active}}};

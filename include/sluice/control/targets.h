@@ -41,6 +41,8 @@ struct TargetsPlan {
 class Targets {
  public:
   static constexpr std::chrono::milliseconds interval{100};
+  // More changes than that at once are one line of the log together.
+  static constexpr std::size_t told_singly_max = 20;
 
   // Loop, cells: the control thread's. All outlive it.
   Targets(net::Loop& loop, observe::Cells& cells, Events& events);
@@ -105,9 +107,10 @@ class Targets {
   void advance(Group& group);
   void forget_left(Group& group);
   void take_changes(Group& group);
-  void tell(Group& group, const target::Change& change);
+  // `is_one_of_many`: their lines are for debugging, and one line tells how many there were.
+  void tell(Group& group, const target::Change& change, bool is_one_of_many);
   // `active`: requests that are cut.
-  void tell_gone(const target::Target& target, std::int32_t active);
+  void tell_gone(const target::Target& target, std::int32_t active, bool is_one_of_many);
   static void show_counts(Group& group);
   [[nodiscard]] static std::array<std::size_t, target_states> counts_of(const Group& group);
   [[nodiscard]] GroupStatus status_of(const Group& group) const;
