@@ -172,19 +172,24 @@ def test_a_new_instance_takes_traffic_within_a_poll_and_a_check(start, cloud):
                lambda: f"{instance.address} has a request:\n{proxy.error_log()}", pause=0.05)
 
 
-def test_an_instance_tagged_to_drain_is_gone_without_a_failed_request(start, cloud):
+def test_an_instance_tagged_to_drain_is_gone_without_a_failed_request(start, cloud, ec2):
     leaving, target = cloud.launch()
-    cloud.launch()
+    staying, _ = cloud.launch()
     proxy = start(deregistration_delay="1s")
     wait_for_targets(proxy, 2)
     with Asking(proxy) as asking:
         wait_until(lambda: (200, leaving.address) in asking.answers, "it is asked")
         leaving.tags["sluice:drain"] = "true"
-        wait_until(lambda: target.address not in targets(proxy),
-                   lambda: f"it drains and goes: {targets(proxy)}", pause=0.05)
+        wait_until(lambda: targets(proxy)[target.address]["state"] == "draining",
+                   lambda: f"it drains: {targets(proxy)}", pause=0.05)
+        wait_until(lambda: targets(proxy)[target.address]["connections"] == 0,
+                   "what it had under way has ended", pause=0.05)
         before = len(target.requests)
         asking.wait_for(100)
         assert len(target.requests) == before
+        ec2.instances = [staying]
+        wait_until(lambda: target.address not in targets(proxy),
+                   lambda: f"it goes: {targets(proxy)}", pause=0.05)
     assert {status for status, _ in asking.answers} == {200}
 
 
