@@ -31,6 +31,8 @@ constexpr Milliseconds longest_retry{60'000};
 constexpr std::uint32_t doublings_max = 6;
 constexpr std::uint32_t retry_jitter_percent = 25;
 constexpr Milliseconds confirm_after{2'000};
+// An answer that is good for a while would only be the same one out of a cache.
+constexpr Milliseconds confirm_cached_after{60'000};
 constexpr Milliseconds least_wait{100};
 constexpr Milliseconds longest_wait{24 * 3'600'000};
 constexpr Milliseconds longest_retry_after{3'600'000};
@@ -283,7 +285,9 @@ void Discovery::Implementation::schedule(Job& job, const Look& look, bool is_goo
     job.failures = 0;
     wait = std::clamp(look.valid_for.value_or(refresh), least_wait, longest_wait);
     wait -= health::any_part(wait / 10, random_.next());
-    if (is_unconfirmed) wait = std::min(wait, confirm_after);
+    if (is_unconfirmed) {
+      wait = std::min(wait, look.valid_for ? confirm_cached_after : confirm_after);
+    }
   } else {
     const std::uint32_t doublings = std::min(job.failures++, doublings_max);
     wait = std::min({first_retry * (1U << doublings), longest_retry, refresh});

@@ -57,6 +57,12 @@ class HealthChecker::Implementation {
   struct New {
     std::vector<Job*> jobs;
     std::vector<std::pair<const HealthPlan::Group*, target::Target*>> unchecked;
+    std::vector<std::pair<const HealthPlan::Group*, target::Target*>> unused;
+  };
+  // Changes of state that go to their groups together: those of a group follow each other.
+  struct States {
+    const HealthPlan::Group* planned = nullptr;
+    std::vector<target::StateChange> changes;
   };
 
   void place(const HealthPlan::Group& planned, Jobs& former, New& found);
@@ -68,6 +74,9 @@ class HealthChecker::Implementation {
   void begin(const New& found);
   void set_state(const HealthPlan::Group& planned, target::Target& target, State state,
                  StateReason reason, bool ramps);
+  void add_state(States& states, const HealthPlan::Group& planned,
+                 const target::StateChange& change);
+  void set_states(States& states);
   [[nodiscard]] bool would_ramp(const HealthPlan::Group& planned,
                                 const target::Target& target) const;
 
@@ -167,7 +176,7 @@ void HealthChecker::Implementation::place(const HealthPlan::Group& planned, Jobs
   for (const target::TargetSet::Member& member : planned.group->targets->members) {
     target::Target& target = *member.target;
     if (!planned.group->in_use) {
-      set_state(planned, target, State::unused, StateReason::not_in_use, false);
+      found.unused.emplace_back(&planned, &target);
     } else if (planned.check == nullptr) {
       found.unchecked.emplace_back(&planned, &target);
     } else if (auto kept = former.extract(&target)) {
@@ -217,25 +226,39 @@ void HealthChecker::Implementation::begin(const New& found) {
     ramps.push_back(would_ramp(*planned, *target));
   }
   for (Job* job : found.jobs) job->ramps = would_ramp(*job->planned, *job->target);
+  States states;
+  for (const auto& [planned, target] : found.unused) {
+    add_state(states, *planned,
+              {.target = target, .state = State::unused, .reason = StateReason::not_in_use});
+  }
+  set_states(states);
   for (std::size_t i = 0; i < found.unchecked.size(); ++i) {
     const auto& [planned, target] = found.unchecked[i];
-    set_state(*planned, *target, State::healthy, StateReason::health_check_disabled, ramps[i]);
+    add_state(states, *planned,
+              {.target = target,
+               .state = State::healthy,
+               .reason = StateReason::health_check_disabled,
+               .ramps = ramps[i]});
   }
+  set_states(states);
   const base::SteadyTime now = loop_.clock.now();
   for (std::size_t i = 0; i < found.jobs.size(); ++i) {
     Job& job = *found.jobs[i];
     // Who serves already because nobody asked goes on until a check says otherwise.
     const State state = job.target->state.load(std::memory_order_relaxed);
     if (state == State::healthy) {
-      set_state(*job.planned, *job.target, State::healthy, StateReason::none, false);
+      add_state(states, *job.planned, {.target = job.target.get(), .state = State::healthy});
     } else if (state != State::unhealthy) {
-      set_state(*job.planned, *job.target, State::initial, StateReason::initial_health_checking,
-                false);
+      add_state(states, *job.planned,
+                {.target = job.target.get(),
+                 .state = State::initial,
+                 .reason = StateReason::initial_health_checking});
     }
     const Milliseconds interval = job.planned->settings.unhealthy_interval;
     job.due = now + health::first_delay(i, found.jobs.size(), interval);
     schedule(job);
   }
+  set_states(states);
   if (jobs_.empty() || pulse_.is_set()) return;
   last_pulse_ = now;
   pulse_.set(pulse_interval);
@@ -256,6 +279,23 @@ void HealthChecker::Implementation::set_state(const HealthPlan::Group& planned,
   }
   planned.group->state->set_state(target, state, reason, ramps, loop_.clock.now(),
                                   loop_.clock.wall());
+}
+
+void HealthChecker::Implementation::add_state(States& states, const HealthPlan::Group& planned,
+                                              const target::StateChange& change) {
+  if (change.target->state.load(std::memory_order_relaxed) == change.state &&
+      change.target->reason.load(std::memory_order_relaxed) == change.reason) {
+    return;
+  }
+  if (states.planned != &planned) set_states(states);
+  states.planned = &planned;
+  states.changes.push_back(change);
+}
+
+void HealthChecker::Implementation::set_states(States& states) {
+  if (states.changes.empty()) return;
+  states.planned->group->state->set_states(states.changes, loop_.clock.now(), loop_.clock.wall());
+  states.changes.clear();
 }
 
 void HealthChecker::Implementation::stop() {

@@ -241,19 +241,23 @@ void Targets::in_force(std::uint64_t change) {
 
 void Targets::begin_draining(Group& group, std::uint64_t change) {
   const base::SteadyTime now = loop_.clock.now();
-  target::GroupState& state = *group.settings->state;
+  std::vector<target::StateChange> draining;
   for (Leaving& leaving : group.leaving) {
     if (leaving.is_draining || leaving.change > change) continue;
-    // Of a group that was removed nobody is a member any more.
-    if (!group.is_registered) {
-      state.apply(std::make_shared<const target::TargetSet>(), group.settings->passive_health,
-                  group.settings->slow_start);
-    }
     leaving.is_draining = true;
     leaving.until = now + leaving.delay;
-    state.set_state(*leaving.target, State::draining, StateReason::deregistration_in_progress,
-                    false, now, loop_.clock.wall());
+    draining.push_back({.target = leaving.target.get(),
+                        .state = State::draining,
+                        .reason = StateReason::deregistration_in_progress});
   }
+  if (draining.empty()) return;
+  target::GroupState& state = *group.settings->state;
+  // Of a group that was removed nobody is a member any more.
+  if (!group.is_registered) {
+    state.apply(std::make_shared<const target::TargetSet>(), group.settings->passive_health,
+                group.settings->slow_start);
+  }
+  state.set_states(draining, now, loop_.clock.wall());
 }
 
 void Targets::stop() {

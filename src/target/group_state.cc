@@ -122,10 +122,8 @@ bool GroupState::end_probe(Target& target, Outcome outcome, base::SteadyTime now
 // --- ejection and its end -----------------------------------------------------------------------
 
 GroupState::Record* GroupState::find(const Target& target) {
-  const auto found = std::find_if(records_.begin(), records_.end(), [&](const Record& record) {
-    return record.target.get() == &target;
-  });
-  return found == records_.end() ? nullptr : &*found;
+  const auto found = index_of_.find(&target);
+  return found == index_of_.end() ? nullptr : &records_[found->second];
 }
 
 bool GroupState::in_service(const Record& record) {
@@ -235,6 +233,7 @@ void GroupState::apply(std::shared_ptr<const TargetSet> members,
     former.emplace(target, std::move(record));
   }
   records_.clear();
+  index_of_.clear();
   for (const TargetSet::Member& member : members->members) {
     if (auto kept = former.extract(member.target.get())) {
       records_.push_back(std::move(kept.mapped()));
@@ -243,6 +242,7 @@ void GroupState::apply(std::shared_ptr<const TargetSet> members,
       begin_anew(records_.back());
     }
     records_.back().weight = member.weight;
+    index_of_.emplace(member.target.get(), records_.size() - 1);
   }
   for (auto& [target, record] : former) {
     if (ejection_of(*target) != Ejection::none) --ejected_;
@@ -261,14 +261,31 @@ void GroupState::apply(std::shared_ptr<const TargetSet> members,
 
 void GroupState::set_state(Target& target, State state, StateReason reason, bool ramps,
                            base::SteadyTime now, base::WallTime wall) {
+  const StateChange change{.target = &target, .state = state, .reason = reason, .ramps = ramps};
+  set_states({&change, 1}, now, wall);
+}
+
+void GroupState::set_states(std::span<const StateChange> changes, base::SteadyTime now,
+                            base::WallTime wall) {
   const std::lock_guard lock(mutex_);
-  target.reason.store(reason, relaxed);
+  bool is_any = false;
+  for (const StateChange& change : changes) is_any = change_state(change, now, wall) || is_any;
+  if (!is_any) return;
+  if (ejected_ != 0) restore_surplus(now);
+  note_may_eject();
+}
+
+bool GroupState::change_state(const StateChange& change, base::SteadyTime now,
+                              base::WallTime wall) {
+  Target& target = *change.target;
+  const State state = change.state;
+  target.reason.store(change.reason, relaxed);
   const State former = target.state.load(relaxed);
   if (state != former || target.state_since.load(relaxed) == 0) {
     const auto since = std::chrono::floor<std::chrono::seconds>(wall.time_since_epoch());
     target.state_since.store(since.count(), relaxed);
   }
-  if (state == former) return;
+  if (state == former) return false;
   target.state.store(state, relaxed);
   Record* record = find(target);
   if (former == State::healthy) {
@@ -278,16 +295,15 @@ void GroupState::set_state(Target& target, State state, StateReason reason, bool
   if (state == State::healthy) {
     clear_runs(target);
     if (record != nullptr) begin_window(*record);
-    if (ramps) begin_ramp(target, now);
+    if (change.ramps) begin_ramp(target, now);
   }
   add_change({.kind = Change::Kind::state,
               .target = target.shared_from_this(),
               .state = state,
               .former = former,
-              .reason = reason,
+              .reason = change.reason,
               .at = wall});
-  if (ejected_ != 0) restore_surplus(now);
-  note_may_eject();
+  return true;
 }
 
 void GroupState::check_passed(Target& target, base::SteadyTime now) {

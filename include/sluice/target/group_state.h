@@ -14,7 +14,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -43,6 +45,14 @@ struct Change {
   StateReason reason = StateReason::none;    // why; of probing and restored: why it was ejected
   std::chrono::milliseconds ejected_for{0};  // kind ejected
   base::WallTime at{};
+};
+
+// What is to become of a target.
+struct StateChange {
+  Target* target = nullptr;  // never null when it is used
+  State state = State::initial;
+  StateReason reason = StateReason::none;
+  bool ramps = false;  // slow start, when it becomes healthy (see begins_ramp)
 };
 
 class GroupState {
@@ -88,6 +98,8 @@ class GroupState {
   // were ejected when too few are left in service.
   void set_state(Target& target, State state, StateReason reason, bool ramps, base::SteadyTime now,
                  base::WallTime wall);
+  // The same for many, at the cost of one look at all members.
+  void set_states(std::span<const StateChange> changes, base::SteadyTime now, base::WallTime wall);
   // A passing active check turns an ejection for failures into probing at once: one request finds
   // out. Not one for 5xx, rate or latency: those are about what a check does not ask.
   void check_passed(Target& target, base::SteadyTime now);
@@ -99,7 +111,7 @@ class GroupState {
   // What happened since the last call, in order; at most `changes_max`, older ones are dropped
   // first.
   [[nodiscard]] std::vector<Change> take_changes();
-  static constexpr std::size_t changes_max = 4096;
+  static constexpr std::size_t changes_max = 131'072;  // a large group may change as a whole
 
   // For status.
   [[nodiscard]] std::size_t ejected_count() const;
@@ -128,6 +140,8 @@ class GroupState {
 
   // All below need the mutex.
   [[nodiscard]] Record* find(const Target& target);
+  // False: its state was that before.
+  bool change_state(const StateChange& change, base::SteadyTime now, base::WallTime wall);
   [[nodiscard]] Counts counts() const;
   [[nodiscard]] bool is_within_limits(const Counts& counts) const;
   [[nodiscard]] bool may_eject_one() const;
@@ -167,7 +181,8 @@ class GroupState {
   config::FailOpen fail_open_;
   std::chrono::milliseconds slow_start_{0};
   std::vector<Record> records_;  // one for each of members_, in their order
-  std::size_t ejected_ = 0;      // records that are ejected or probing
+  std::unordered_map<const Target*, std::size_t> index_of_;  // in records_
+  std::size_t ejected_ = 0;                                  // records that are ejected or probing
   std::optional<base::SteadyTime> window_began_;
   std::deque<Change> changes_;
 };

@@ -244,6 +244,21 @@ TEST_F(DiscoveryTest, a_loss_of_most_is_confirmed_soon) {
   EXPECT_EQ(ids(), (Ids{"10.0.0.1"}));
 }
 
+TEST_F(DiscoveryTest, a_loss_in_an_answer_with_a_lifetime_is_confirmed_when_that_is_over) {
+  Script& script = scripts_["a"];
+  Look few = answer({"10.0.0.1"});
+  few.valid_for = milliseconds(5'000);
+  script.answers = {answer({"10.0.0.1", "10.0.0.2", "10.0.0.3"}), few};
+  apply({{"g", "a"}});
+  pass_time(milliseconds(40));
+  script.changed();
+  pass_time(milliseconds(4'000));
+  EXPECT_EQ(script.looks, 2U);
+  EXPECT_EQ(ids().size(), 3U);
+  pass_time(milliseconds(1'200));
+  EXPECT_EQ(ids(), (Ids{"10.0.0.1"}));
+}
+
 TEST_F(DiscoveryTest, a_set_is_held_and_let_go_in_the_end) {
   Script& script = scripts_["a"];
   script.answers = {answer({"10.0.0.1"}), answer({})};

@@ -116,6 +116,15 @@ class HealthCheckerTest : public ::testing::Test {
     }
     checker.apply(std::move(plan));
   }
+  // Other members of one group, with all else as `apply_groups` had it.
+  void change_members(const std::string& name, const std::vector<std::uint16_t>& ports) {
+    auto group = std::make_shared<upstream::GroupSettings>();
+    group->name = name;
+    group->state = states.at(name);
+    group->targets = set_of(ports, name);
+    group->state->apply(group->targets, {}, slow_start);
+    checker.apply(std::shared_ptr<const upstream::GroupSettings>(std::move(group)));
+  }
   static std::vector<std::uint16_t> ports_from(std::uint16_t first, std::uint16_t count) {
     std::vector<std::uint16_t> ports(count);
     std::iota(ports.begin(), ports.end(), first);
@@ -319,6 +328,41 @@ TEST_F(HealthCheckerTest, a_target_that_left_is_asked_no_more_and_its_check_is_g
   EXPECT_EQ(script.at_once, 1) << "its coroutine has ended, with all it held";
   pass(milliseconds(5'000));
   EXPECT_EQ(script.asked[1], 1);
+}
+
+TEST_F(HealthCheckerTest, other_members_of_a_group_leave_everybody_else_alone) {
+  apply_groups({{"g", {1, 2}}, {"h", {11}}});
+  pass(milliseconds(500));
+  change_members("g", {2, 3});
+  EXPECT_EQ(state_of(2), State::healthy);
+  EXPECT_EQ(state_of(3), State::initial);
+  pass(milliseconds(40));
+  EXPECT_EQ(script.asked[2], 1) << "its schedule goes on";
+  EXPECT_EQ(script.asked[3], 1) << "it is asked at once";
+  EXPECT_EQ(state_of(3), State::healthy);
+  change_members("g", {3, 4});
+  pass(milliseconds(1'000));
+  EXPECT_EQ(script.asked[1], 1);
+  EXPECT_EQ(script.asked[2], 1);
+  EXPECT_EQ(script.asked[3], 2);
+  EXPECT_EQ(script.asked[4], 1 + 1);
+  EXPECT_EQ(script.asked[11], 2);
+  // A plan of a reload takes over from there.
+  apply_groups({{"g", {4}}, {"h", {11}}});
+  pass(milliseconds(1'000));
+  EXPECT_EQ(script.asked[3], 2);
+  EXPECT_EQ(script.asked[4], 3);
+}
+
+TEST_F(HealthCheckerTest, a_member_that_leaves_has_its_check_given_up) {
+  script.hangs = true;
+  apply_groups({{"g", {1, 2}}});
+  pass(milliseconds(40));
+  EXPECT_EQ(checker.under_way(), 2u);
+  change_members("g", {2});
+  EXPECT_EQ(checker.under_way(), 1u);
+  change_members("g", {});
+  EXPECT_EQ(checker.under_way(), 0u);
 }
 
 TEST_F(HealthCheckerTest, without_checks_a_target_is_healthy_and_nobody_asks) {

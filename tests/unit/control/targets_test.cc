@@ -349,6 +349,46 @@ TEST_F(TargetsTest, anomaly_mitigation_lowers_shares_and_gives_them_back_when_it
   EXPECT_EQ(status()[0].share_percent, 100u);
 }
 
+TEST_F(TargetsTest, many_that_leave_at_once_are_one_line) {
+  std::string many = one;
+  for (int port = 2; port <= 30; ++port) many += ", \"127.0.0.1:" + std::to_string(port) + '"';
+  load(group(many));
+  load(group(one));
+  EXPECT_TRUE(has_logged("targets of g: 29 are draining")) << log_;
+  EXPECT_FALSE(has_logged("127.0.0.1:2 is draining")) << log_;
+  pass_time(milliseconds(100));
+  pass_time(milliseconds(100));
+  EXPECT_TRUE(has_logged("targets of g: 29 are gone")) << log_;
+  EXPECT_FALSE(has_logged("127.0.0.1:2 is gone")) << log_;
+  EXPECT_EQ(count(Metric::target_state_changes_total, {"g", "draining"}), 29);
+}
+
+TEST_F(TargetsTest, members_of_one_group_change_without_the_others) {
+  load(group(two) + group(two, "", "h"));
+  const auto former = snapshot_->groups.front();
+  auto settings = std::make_shared<upstream::GroupSettings>(*former);
+  auto set = std::make_shared<target::TargetSet>();
+  set->members = {former->targets->members[1]};
+  set->members.push_back(
+      {registry_.find_or_make("g", "127.0.0.1:9", net::Endpoint::numeric("127.0.0.1", 9).value()),
+       1});
+  settings->targets = set;
+  testing::internal::CaptureStderr();
+  const std::uint64_t change = targets_.apply(settings);
+  log_ += testing::internal::GetCapturedStderr();
+  ASSERT_EQ(status().size(), 3u);
+  EXPECT_EQ(status()[0].id, "127.0.0.1:2");
+  EXPECT_EQ(status()[1].id, "127.0.0.1:9");
+  EXPECT_EQ(status()[1].state, State::healthy);
+  EXPECT_EQ(status()[2].state, State::healthy);  // until every worker knows
+  targets_.in_force(change - 1);
+  EXPECT_EQ(status()[2].state, State::healthy);
+  targets_.in_force(change);
+  EXPECT_EQ(status()[2].state, State::draining);
+  EXPECT_EQ(status("h").size(), 2u);
+  EXPECT_EQ(status("h")[0].state, State::unused);
+}
+
 // --- the end ------------------------------------------------------------------------------------
 
 TEST_F(TargetsTest, nothing_happens_after_the_stop) {

@@ -1,6 +1,9 @@
 // Health, slow start, members and settings that change, and what is told of it all.
 #include "sluice/target/group_state.h"
 
+#include <array>
+#include <span>
+
 #include "sluice/target/eligible.h"
 #include "unit/target/target_support.h"
 
@@ -31,6 +34,26 @@ TEST(GroupState, a_new_state_is_kept_with_its_reason_and_time_and_told) {
   EXPECT_EQ(changes[0].state, State::unhealthy);
   EXPECT_EQ(changes[0].reason, StateReason::timeout);
   EXPECT_EQ(changes[0].at, group.wall);
+}
+
+TEST(GroupState, many_states_change_at_once_as_they_do_one_by_one) {
+  Group group(4);
+  group.report(2, failure);
+  ASSERT_EQ(group.ejection(2), ejected);
+  const std::array<StateChange, 4> changes{{
+      {.target = &group.at(0), .state = State::unhealthy, .reason = StateReason::timeout},
+      {.target = &group.at(1), .state = State::healthy},  // as it was
+      {.target = &group.at(3), .state = State::unhealthy, .reason = StateReason::timeout},
+      {.target = &group.at(0), .state = State::healthy, .reason = StateReason::none},
+  }};
+  group.state.set_states(std::span(changes).first(3), group.now, group.wall);
+  EXPECT_EQ(group.at(0).state, State::unhealthy);
+  EXPECT_EQ(group.at(3).state, State::unhealthy);
+  // Too many are out now: the one that was ejected is back.
+  EXPECT_EQ(group.ejection(2), none);
+  EXPECT_EQ(group.kinds(), (Kinds{Kind::ejected, Kind::state, Kind::state, Kind::restored}));
+  group.state.set_states(std::span(changes).last(1), group.now, group.wall);
+  EXPECT_EQ(group.kinds(), (Kinds{Kind::state}));
 }
 
 TEST(GroupState, another_reason_alone_is_kept_silently) {
