@@ -28,7 +28,7 @@ struct ChainParts {
   InstanceMetadata& metadata;
 };
 
-// Ends within half a minute. `region`: whose STS is asked.
+// Ends within a minute. `region`: whose STS is asked.
 [[nodiscard]] net::Task<Fetched> fetch_credentials(const ChainParts& parts, std::string region);
 
 // `{"AccessKeyId":...,"SecretAccessKey":...,"Token":...,"Expiration":...}` as the container and the

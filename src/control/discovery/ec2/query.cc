@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 using config::Milliseconds;
 
 constexpr auto clock_tolerance = 4min;  // AWS bears five
+constexpr auto service_is_kept_for = 1h;
 constexpr std::uint32_t doublings_max = 10;
 constexpr Milliseconds failure_is_fresh_for{1'000};
 
@@ -177,6 +178,17 @@ net::Task<std::string> Query::find_region() {
   co_return std::string();
 }
 
+// Kept for a while: the authorities of the system are many to load.
+const Service& Query::service() {
+  const base::SteadyTime now = loop_.clock.now();
+  if (now >= service_until_ || !service_.error.empty()) {
+    service_ =
+        service_at(question_.endpoint.empty() ? endpoint_of("ec2", region_) : question_.endpoint);
+    service_until_ = now + service_is_kept_for;
+  }
+  return service_;
+}
+
 net::Task<Answer> Query::ask() {
   Answer answer;
   answer.asked_at = loop_.clock.now();
@@ -184,8 +196,7 @@ net::Task<Answer> Query::ask() {
   net::Task<std::string> finding = find_region();
   answer.error = co_await std::move(finding);
   if (!answer.error.empty()) co_return answer;
-  const Service place =
-      service_at(question_.endpoint.empty() ? endpoint_of("ec2", region_) : question_.endpoint);
+  const Service place = service();
   answer.error = place.error;
   answer.is_of_loopback = is_loopback_host(place.url.host);
   bool may_set_clock = true;

@@ -24,7 +24,7 @@ inline constexpr std::size_t page_instances = 200;  // asked for; a page may hav
 inline constexpr std::size_t pages_max = 100;
 inline constexpr std::size_t instances_max = 5'000;
 inline constexpr std::size_t query_bytes_max = std::size_t{64} << 20;  // all pages together
-inline constexpr config::Milliseconds query_time{60'000};              // likewise
+inline constexpr config::Milliseconds query_time{60'000};  // to the last page that is asked for
 inline constexpr config::Milliseconds throttled_longest{300'000};
 
 struct TagFilter {
@@ -93,6 +93,7 @@ class Query : public std::enable_shared_from_this<Query> {
   struct Outcome;  // of all pages with the same credentials
   [[nodiscard]] net::Task<Answer> ask();
   [[nodiscard]] net::Task<std::string> find_region();
+  [[nodiscard]] const Service& service();
   [[nodiscard]] net::Task<Outcome> ask_all(std::string region, Service place,
                                            SharedCredentials credentials, base::SteadyTime until);
   void judge(Outcome& outcome, const HttpAnswer& answer);
@@ -103,6 +104,8 @@ class Query : public std::enable_shared_from_this<Query> {
   std::shared_ptr<Session> session_;
   const Question question_;
   std::string region_;  // found
+  Service service_;
+  base::SteadyTime service_until_{};
   std::uint32_t throttled_in_a_row_ = 0;
   Shared last_;
   Shared last_good_;

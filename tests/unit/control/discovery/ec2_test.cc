@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 #include <string>
 
 #include "control/discovery/kinds.h"
@@ -110,6 +115,26 @@ TEST(Ec2Source, what_is_wrong_is_said) {
         << wrong;
   }
 }
+
+#ifdef SLUICE_SOURCE_ROOT
+TEST(Ec2Source, every_key_is_in_the_table_of_keys) {
+  std::ifstream file(std::filesystem::path(SLUICE_SOURCE_ROOT) / "conf" / "README.md");
+  const std::string table{std::istreambuf_iterator<char>(file), {}};
+  std::string keys = read("{ zzzzzzzzzzzzzzzz: 1, tags: { a: b }, port: 1 }").errors;
+  const std::string marker = "known here: ";
+  ASSERT_NE(keys.find(marker), std::string::npos) << keys;
+  std::istringstream words(keys.substr(keys.find(marker) + marker.size()));
+  int count = 0;
+  for (std::string key; words >> key;) {
+    if (key.ends_with(',')) key.pop_back();
+    if (key == "or") continue;
+    ++count;
+    EXPECT_NE(table.find("| `target_groups[].discovery[].ec2." + key + "` |"), std::string::npos)
+        << key;
+  }
+  EXPECT_EQ(count, 11);
+}
+#endif
 
 TEST(Ec2Source, too_many_and_too_long_tags_are_refused) {
   const auto errors = [](const std::string& tags) {
