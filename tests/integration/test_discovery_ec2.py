@@ -239,6 +239,20 @@ def test_groups_with_the_same_question_share_the_answer(start_sluice, ec2, cloud
     assert ec2.calls == 1
 
 
+def test_the_service_is_verified_when_it_is_asked_over_tls(start, start_target, authority, ec2,
+                                                           keys):
+    server = Ec2(start_target, keys, certificate=authority.issue("localhost", file_name="ec2"))
+    server.instances = [Instance("10.255.0.1", TAGS)]
+    settings = {"endpoint": server.url}
+    unknown = start(settings=settings)
+    unknown.wait_for_error_log("TLS: ")
+    assert server.calls == 0
+    # OpenSSL's own variable for the authorities of the system.
+    proxy = start({**keys.environment(), "SSL_CERT_FILE": str(authority.cert)}, settings)
+    wait_for_targets(proxy, 1)
+    assert not server.refused
+
+
 # --- what fails -------------------------------------------------------------------------------------
 
 HUGE = "<DescribeInstancesResponse><reservationSet>" + "<item/>" * 500_000

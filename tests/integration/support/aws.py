@@ -17,6 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from support.certificates import server_context
 from support.target import response, serve
 
 REGION = "eu-west-1"
@@ -89,7 +90,7 @@ class Ec2:
     """`keys` are the credentials it takes. `fault`, when it is set, makes the answer instead: a
     function of the request. `ahead`: its clock before ours, in seconds."""
 
-    def __init__(self, start_target, *keys, page_size=100, region=REGION):
+    def __init__(self, start_target, *keys, page_size=100, region=REGION, certificate=None):
         self.keys = list(keys)
         self.page_size = page_size
         self.region = region
@@ -98,8 +99,10 @@ class Ec2:
         self.ahead = 0
         self.polls = 0     # complete lists that were handed out
         self.refused = []  # codes of errors
-        self.target = start_target(serve(self._respond))
-        self.url = f"http://{self.target.address}"
+        tls = None if certificate is None else server_context(certificate)
+        self.target = start_target(serve(self._respond), tls=tls)
+        self.url = f"https://localhost:{self.target.port}" if tls else \
+            f"http://{self.target.address}"
 
     @property
     def calls(self):
