@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "control/health/schedule.h"
-#include "control/https_get.h"
+#include "control/http_client.h"
 #include "sluice/net/deadline.h"
 #include "sluice/net/json_web_key.h"
 #include "sluice/observe/log.h"
@@ -158,17 +158,18 @@ void KeyFetcher::start(Job& job) {
 }
 
 net::Task<> KeyFetcher::run(Job& job) {
-  HttpsAnswer answer;
+  HttpAnswer answer;
   try {
-    net::Task<HttpsAnswer> get = https_get(loop_,
-                                           {.host = job.settings.host,
-                                            .port = job.settings.port,
-                                            .authority = job.settings.authority,
-                                            .path = job.settings.path,
-                                            .accept = "application/jwk-set+json, application/json",
-                                            .tls = job.settings.tls,
-                                            .bytes_max = net::key_set_bytes_max},
-                                           job.settings.timeout);
+    net::Task<HttpAnswer> get =
+        http_get(loop_,
+                 {.host = job.settings.host,
+                  .port = job.settings.port,
+                  .authority = job.settings.authority,
+                  .path = job.settings.path,
+                  .fields = {{"Accept", "application/jwk-set+json, application/json"}},
+                  .tls = job.settings.tls,
+                  .bytes_max = net::key_set_bytes_max},
+                 job.settings.timeout);
     answer = co_await std::move(get);
   } catch (const std::exception& exception) {  // memory is short
     answer.error = observe::escaped(exception.what());

@@ -1,6 +1,7 @@
 #include "sluice/net/digest.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <array>
 
@@ -23,6 +24,14 @@ bool sha256(std::string_view text, Sha256& digest) {
   unsigned size = 0;
   return EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1 &&
          size == digest.size();
+}
+
+bool hmac_sha256(std::string_view key, std::string_view text, Sha256& code) {
+  unsigned size = 0;
+  const auto* octets = reinterpret_cast<const unsigned char*>(text.data());
+  return HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), octets, text.size(),
+              code.data(), &size) != nullptr &&
+         size == code.size();
 }
 
 }  // namespace sluice::net

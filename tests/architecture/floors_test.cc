@@ -39,7 +39,7 @@ const std::vector<Door> doors = {
     {"openssl/", {"net"}},     {"crypt.h", {"net"}},     {"argon2.h", {"net"}},
     {"nghttp2/", {"http"}},    {"zlib.h", {"http"}},     {"brotli/", {"http"}},
     {"zstd.h", {"http"}},      {"re2/", {"route"}},      {"CLI/", {"app"}},
-    {"ares.h", {"net"}},
+    {"ares.h", {"net"}},       {"pugixml", {"control"}},
 };
 
 // Codecs, rules and state are plain functions and values: no I/O, so no Asio.

@@ -1,4 +1,4 @@
-// Digests that protocols ask for. No secrets here. Any thread.
+// Digests that protocols ask for. Any thread.
 #pragma once
 
 #include <array>
@@ -14,5 +14,7 @@ namespace sluice::net {
 using Sha256 = std::array<unsigned char, 32>;
 // False when memory is short.
 [[nodiscard]] bool sha256(std::string_view text, Sha256& digest);
+// RFC 2104. The key and the code are the caller's to keep secret, and to wipe.
+[[nodiscard]] bool hmac_sha256(std::string_view key, std::string_view text, Sha256& code);
 
 }  // namespace sluice::net

@@ -1,13 +1,11 @@
 #include "route/filters/jwt_key_settings.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "sluice/base/text.h"
-#include "sluice/http/uri.h"
+#include "sluice/http/url.h"
 #include "sluice/net/endpoint.h"
 
 namespace sluice::route {
@@ -18,33 +16,15 @@ using config::Node;
 using config::Problems;
 using namespace std::chrono_literals;
 
-constexpr std::size_t url_bytes_max = 1024;
-constexpr std::string_view scheme = "https://";
-
 // Into host, port, authority and path. False when it is no URL that we fetch.
-bool split_url(std::string_view url, KeySettings& settings) {
-  if (url.size() > url_bytes_max || !url.starts_with(scheme)) return false;
-  const bool is_visible =
-      std::ranges::all_of(url, [](char c) { return c > ' ' && c <= '~' && c != '#'; });
-  if (!is_visible) return false;
-  url.remove_prefix(scheme.size());
-  const std::size_t end = std::min(url.find_first_of("/?"), url.size());
-  const std::string_view authority = url.substr(0, end);
-  if (!http::is_valid_authority(authority)) return false;
-  settings.authority = authority;
-  settings.path = url.substr(end);
-  if (!settings.path.starts_with('/')) settings.path.insert(0, "/");
-  settings.host = http::host_without_port(authority);
-  if (settings.host.starts_with('[')) {
-    settings.host = settings.host.substr(1, settings.host.size() - 2);
-  }
-  const std::size_t colon = authority.rfind(':');
-  if (colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos) {
-    const auto port = base::parse_decimal(authority.substr(colon + 1));
-    if (!port || *port == 0 || *port > 65535) return false;
-    settings.port = static_cast<std::uint16_t>(*port);
-  }
-  return !settings.host.empty();
+bool split_url(std::string_view text, KeySettings& settings) {
+  auto url = http::parse_url(text);
+  if (!url || !url->is_https) return false;
+  settings.authority = std::move(url->authority);
+  settings.host = std::move(url->host);
+  settings.port = url->port;
+  settings.path = std::move(url->path);
+  return true;
 }
 
 void read_duration(const Node& node, std::string_view key, Milliseconds least, Milliseconds most,

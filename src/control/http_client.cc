@@ -1,4 +1,4 @@
-#include "control/https_get.h"
+#include "control/http_client.h"
 
 #include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
@@ -12,6 +12,7 @@
 #include "sluice/net/deadline.h"
 #include "sluice/net/dial.h"
 #include "sluice/net/endpoint.h"
+#include "sluice/net/secret.h"
 #include "sluice/net/transfer.h"
 #include "sluice/observe/log.h"
 #include "sluice/upstream/body_reader.h"
@@ -33,7 +34,7 @@ constexpr http::HeadLimits head_limits{.first_line_bytes = 4 * 1024,
                                        .field_count = 100};
 constexpr http::BodyLimits body_limits{.chunk_extension_bytes = 1024, .trailer_bytes = 8 * 1024};
 
-HttpsAnswer failed(std::string error) { return {{}, std::move(error)}; }
+HttpAnswer failed(std::string error) { return {.error = std::move(error)}; }
 
 // --- the name -----------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ struct Connected {
   std::string error;
 };
 
-net::Task<Connected> connect(net::Loop& loop, const HttpsRequest& request, TimeLeft left) {
+net::Task<Connected> connect(net::Loop& loop, const HttpRequest& request, TimeLeft left) {
   net::Task<std::shared_ptr<Lookup>> asking = look_up(loop, request.host, request.port, left());
   const std::shared_ptr<Lookup> lookup = co_await std::move(asking);
   Connected connected;
@@ -104,7 +105,7 @@ net::Task<Connected> connect(net::Loop& loop, const HttpsRequest& request, TimeL
   if (endpoints.size() > addresses_max) endpoints.resize(addresses_max);
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     const net::Endpoint& endpoint = endpoints[i];
-    if (net::is_metadata_address(endpoint)) {
+    if (net::is_metadata_address(endpoint) && !request.is_for_metadata) {
       connected.error = "the instance metadata address is not asked";
       continue;
     }
@@ -115,6 +116,11 @@ net::Task<Connected> connect(net::Loop& loop, const HttpsRequest& request, TimeL
     if (dialed.stream == nullptr) {
       connected.error = endpoint.text() + ": " + text_of(dialed.error, dialed.error_text);
       continue;
+    }
+    if (request.tls == nullptr) {
+      connected.stream = std::move(dialed.stream);
+      connected.error.clear();
+      co_return connected;
     }
     net::SslPointer session = request.tls->new_session(request.host);
     if (session == nullptr) {
@@ -176,8 +182,8 @@ net::Task<std::string> read_head(net::Stream& stream, Answer& answer) {
   }
 }
 
-net::Task<HttpsAnswer> read_content(net::Stream& stream, Answer& answer, std::size_t bytes_max,
-                                    TimeLeft left) {
+net::Task<HttpAnswer> read_content(net::Stream& stream, Answer& answer, std::size_t bytes_max,
+                                   TimeLeft left) {
   const std::string too_large = "the answer is larger than " + std::to_string(bytes_max) + " bytes";
   if (answer.head.framing == http::Framing::length && answer.head.content_length > bytes_max) {
     co_return failed(too_large);
@@ -185,7 +191,7 @@ net::Task<HttpsAnswer> read_content(net::Stream& stream, Answer& answer, std::si
   answer.buffer.consume_in_place(answer.head_bytes);
   upstream::BodyReader body(stream);
   body.begin(answer.head.framing, answer.head.content_length, body_limits, answer.buffer.unread());
-  HttpsAnswer whole;
+  HttpAnswer whole;
   for (;;) {
     const upstream::Runs runs = body.take();
     for (const base::Bytes run : runs.items) whole.content.append(base::as_text(run));
@@ -198,40 +204,86 @@ net::Task<HttpsAnswer> read_content(net::Stream& stream, Answer& answer, std::si
   }
 }
 
-std::string text_of(const HttpsRequest& request) {
-  return "GET " + request.path + " HTTP/1.1\r\nHost: " + request.authority +
-         "\r\nAccept: " + request.accept + "\r\nUser-Agent: Sluice/" + std::string(base::version) +
-         "\r\nConnection: close\r\n\r\n";
+// Empty when a value could end its line.
+std::string head_of(const HttpRequest& request) {
+  std::string head;
+  std::size_t bytes = 256 + request.path.size() + request.authority.size();
+  for (const auto& [name, value] : request.fields) bytes += name.size() + value.size() + 4;
+  head.reserve(bytes);  // a string that grows leaves copies behind
+  head.append(request.method).append(" ").append(request.path).append(" HTTP/1.1\r\nHost: ");
+  head.append(request.authority).append("\r\nUser-Agent: Sluice/").append(base::version);
+  head.append("\r\nConnection: close\r\n");
+  if (!request.content.empty() || request.method != "GET") {
+    head += "Content-Length: " + std::to_string(request.content.size()) + "\r\n";
+  }
+  for (const auto& [name, value] : request.fields) {
+    if (!std::ranges::all_of(value, [](char c) { return c >= ' ' && c <= '~'; })) {
+      net::wipe(head);
+      return head;
+    }
+    head.append(name).append(": ").append(value).append("\r\n");
+  }
+  head += "\r\n";
+  return head;
+}
+
+// Its secrets are gone with it, however it ends.
+struct Wiped {
+  HttpRequest& request;
+  ~Wiped() {
+    for (auto& [name, value] : request.fields) net::wipe(value);
+    net::wipe(request.content);
+  }
+};
+
+// Empty when all was sent.
+net::Task<std::string> send(net::Stream& stream, const HttpRequest& request, TimeLeft left) {
+  std::string head = head_of(request);
+  if (head.empty()) co_return "a field of the request is not printable";
+  net::Writer writer(stream, left());
+  Transfer sent = writer.start({base::as_bytes(head), base::as_bytes(request.content)});
+  if (writer.is_unfinished()) sent = co_await writer.finish();
+  net::wipe(head);
+  co_return sent == Transfer::ok ? "" : "broke off while it was asked";
 }
 
 }  // namespace
 
-net::Task<HttpsAnswer> https_get(net::Loop& loop, HttpsRequest request,
-                                 config::Milliseconds timeout) {
+net::Task<HttpAnswer> http_ask(net::Loop& loop, HttpRequest request, config::Milliseconds timeout) {
   const TimeLeft left(loop, timeout);
+  const Wiped wiped{request};
   Connected connected = co_await connect(loop, request, left);
   if (connected.stream == nullptr) co_return failed(std::move(connected.error));
   net::Stream& stream = *connected.stream;
-  const std::string text = text_of(request);
-  net::Writer writer(stream, left());
-  Transfer sent = writer.start({base::as_bytes(text)});
-  if (writer.is_unfinished()) sent = co_await writer.finish();
-  if (sent != Transfer::ok) co_return failed("broke off while it was asked");
+  std::string error = co_await send(stream, request, left);
+  if (!error.empty()) co_return failed(std::move(error));
   Answer answer;
   stream.set_read_deadline(left());
-  std::string error = co_await read_head(stream, answer);
+  error = co_await read_head(stream, answer);
   stream.clear_read_deadline();
   if (!error.empty()) co_return failed(std::move(error));
-  if (answer.head.status != 200) {
-    const bool is_redirect = answer.head.status >= 300 && answer.head.status < 400;
-    co_return failed("answered " + std::to_string(answer.head.status) +
-                     (is_redirect ? "; redirects are not followed" : ""));
-  }
   if (answer.head.fields.find(http::FieldName::content_encoding) != nullptr) {
     co_return failed("the answer is compressed, which was not asked for");
   }
-  HttpsAnswer whole = co_await read_content(stream, answer, request.bytes_max, left);
+  const int status = answer.head.status;
+  std::string date;
+  if (const auto* field = answer.head.fields.find(http::FieldName::date)) date = field->value;
+  HttpAnswer whole = co_await read_content(stream, answer, request.bytes_max, left);
+  whole.status = status;
+  whole.date = std::move(date);
   co_return whole;
+}
+
+net::Task<HttpAnswer> http_get(net::Loop& loop, HttpRequest request, config::Milliseconds timeout) {
+  request.method = "GET";
+  net::Task<HttpAnswer> ask = http_ask(loop, std::move(request), timeout);
+  HttpAnswer answer = co_await std::move(ask);
+  if (answer.status != 0 && answer.status != 200) {
+    const bool is_redirect = answer.status >= 300 && answer.status < 400;
+    co_return failed("answered " + std::to_string(answer.status) +
+                     (is_redirect ? "; redirects are not followed" : ""));
+  }
+  co_return answer;
 }
 
 }  // namespace sluice::control
