@@ -126,6 +126,10 @@ constexpr std::array<Family, metric_count> families = {{
      "Fetches of keys for the filter jwt, by result: success or failure.", by_jwks_and_result},
     {Metric::jwt_cache_total, Kind::counter, "jwt_cache_total",
      "Tokens looked for among those verified before, by result: hit or miss.", by_result},
+    {Metric::forward_auth_requests_total, Kind::counter, "forward_auth_requests_total",
+     "Requests that the filter forward_auth asked about, by result: allowed, denied, failed or "
+     "failed_open.",
+     by_group_and_result},
     {Metric::client_connections, Kind::gauge, "client_connections",
      "Open connections from clients.", by_listener},
     {Metric::client_connections_idle, Kind::gauge, "client_connections_idle",

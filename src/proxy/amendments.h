@@ -7,6 +7,7 @@
 
 #include <bitset>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -85,6 +86,16 @@ struct HeadAmendments {
   }
 };
 
+// What the service of forward_auth says to the client instead of letting the request pass.
+struct Denial {
+  std::uint16_t status = 401;
+  std::string lines;         // whole lines that pass
+  std::string content_type;  // of `body`
+  std::string body;
+};
+
+class SideRequest;
+
 struct Amendments {
   HeadAmendments request;
   HeadAmendments answer;          // the target's, and those of our own
@@ -101,6 +112,10 @@ struct Amendments {
   bool is_own_answer = false;
   // While `filter_answer` runs for one of our own: whole lines that it has, for filters to touch.
   std::string_view own_lines;
+
+  // The question that the exchange waits for; null: it waits for none. Ended by `interrupt`.
+  SideRequest* asked = nullptr;
+  std::unique_ptr<const Denial> denial;  // with the reason forward_auth_denied
 
   // The request's, when somebody has asked for them.
   std::optional<Nominations> nominations;

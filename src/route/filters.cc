@@ -29,6 +29,7 @@ constexpr std::array rows{
     Row{"cors", read_cors, reset<&Filters::cors>},
     Row{"rate_limit", read_rate_limit, reset<&Filters::rate_limit>},
     Row{"jwt", read_jwt, reset<&Filters::jwt>},
+    Row{"forward_auth", read_forward_auth, reset<&Filters::forward_auth>},
     Row{"rewrite", read_rewrite, reset<&Filters::rewrite>},
     Row{"request_headers", read_request_headers, reset<&Filters::request_headers>},
     Row{"compress", read_compress, reset<&Filters::compress>},

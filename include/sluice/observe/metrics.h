@@ -110,6 +110,7 @@ enum class Metric : std::uint8_t {
   events_total,                       // {reason} connection-level reasons
   jwks_fetches_total,                 // {jwks, result} jwks: URL; result: success | failure
   jwt_cache_total,                    // {result} hit | miss
+  forward_auth_requests_total,        // {target_group, result} as proxy::ForwardAuthCells
   // gauges
   client_connections,                    // {listener}
   client_connections_idle,               // {listener}

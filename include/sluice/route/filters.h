@@ -24,6 +24,7 @@
 #include "sluice/route/filters/compress.h"
 #include "sluice/route/filters/cors.h"
 #include "sluice/route/filters/error_pages.h"
+#include "sluice/route/filters/forward_auth.h"
 #include "sluice/route/filters/header_edits.h"
 #include "sluice/route/filters/ip_access.h"
 #include "sluice/route/filters/jwt.h"
@@ -38,6 +39,7 @@ struct Filters {
   std::shared_ptr<const Cors> cors;
   std::shared_ptr<const RateLimits> rate_limit;
   std::shared_ptr<const Jwt> jwt;
+  std::shared_ptr<const ForwardAuth> forward_auth;
   std::shared_ptr<const Rewrite> rewrite;
   std::shared_ptr<const HeaderEdits> request_headers;
   std::shared_ptr<const Compress> compress;

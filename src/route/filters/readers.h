@@ -20,6 +20,9 @@ void read_rate_limit(const config::Node& value, Filters& filters, const FilterCo
 void read_jwt(const config::Node& value, Filters& filters, const FilterContext& context,
               config::Problems& problems);
 
+void read_forward_auth(const config::Node& value, Filters& filters, const FilterContext& context,
+                       config::Problems& problems);
+
 void read_rewrite(const config::Node& value, Filters& filters, const FilterContext& context,
                   config::Problems& problems);
 
