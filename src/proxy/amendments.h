@@ -95,8 +95,14 @@ struct Denial {
 };
 
 class SideRequest;
+struct MirrorCopy;
 
 struct Amendments {
+  Amendments();
+  ~Amendments();
+  Amendments(const Amendments&) = delete;
+  Amendments& operator=(const Amendments&) = delete;
+
   HeadAmendments request;
   HeadAmendments answer;          // the target's, and those of our own
   HeadAmendments content;         // what became of the target's content; of no answer of our own
@@ -116,6 +122,11 @@ struct Amendments {
   // The question that the exchange waits for; null: it waits for none. Ended by `interrupt`.
   SideRequest* asked = nullptr;
   std::unique_ptr<const Denial> denial;  // with the reason forward_auth_denied
+
+  // The copy for the filter mirror, while the request's body passes; and whether there has been
+  // one, or none is to be made.
+  std::unique_ptr<MirrorCopy> copy;
+  bool copy_was_decided = false;
 
   // The request's, when somebody has asked for them.
   std::optional<Nominations> nominations;

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "proxy/filters/mirror.h"
 #include "proxy/headers.h"
 #include "proxy/interrupt.h"
 #include "proxy/proxy_header_out.h"
@@ -105,8 +106,9 @@ net::Task<Reason> await_offer(Exchange& exchange) {
 
 Reason prepare_head(Exchange& exchange) {
   write_request_head(exchange, exchange.target->is_http2());
-  const bool did_fit = !exchange.head_buffer.is_empty();
-  return did_fit ? Reason::none : Reason::internal_error;
+  if (exchange.head_buffer.is_empty()) return Reason::internal_error;  // it did not fit
+  if (exchange.amendments != nullptr) begin_copy(exchange);
+  return Reason::none;
 }
 
 // A request without a body: one write, which nearly always ends at once; else finish_head is next.
@@ -132,6 +134,7 @@ net::Task<Reason> send_with_body(Exchange& exchange) {
   const bool is_replayed = exchange.replay.is_used;
   if (!is_replayed) {
     runs = body.take();
+    copy_content(exchange, runs);
     if (!body.is_finished()) {
       begin_replay(exchange);
       keep_for_replay(exchange, runs);
@@ -140,6 +143,7 @@ net::Task<Reason> send_with_body(Exchange& exchange) {
   const Reason defect = body_defect(exchange);
   if (defect != Reason::none) co_return defect;
   const bool complete = body.is_finished() && !is_replayed;
+  if (complete) end_copy(exchange);
   const std::string trailers = complete ? request_trailers(exchange) : std::string();
   upstream::Sender& sender = exchange.target->sender();
   sender.set_head(exchange.head_buffer.unread(), has_unknown_length(exchange.request));

@@ -32,6 +32,7 @@ constexpr std::array rows{
     Row{"forward_auth", read_forward_auth, reset<&Filters::forward_auth>},
     Row{"rewrite", read_rewrite, reset<&Filters::rewrite>},
     Row{"request_headers", read_request_headers, reset<&Filters::request_headers>},
+    Row{"mirror", read_mirror, reset<&Filters::mirror>},
     Row{"compress", read_compress, reset<&Filters::compress>},
     Row{"response_headers", read_response_headers, reset<&Filters::response_headers>},
     Row{"error_pages", read_error_pages, reset<&Filters::error_pages>},

@@ -201,10 +201,6 @@ def silent(connection):
     connection.wait_for_close()
 
 
-def mute(connection):
-    connection.wait_for_close()
-
-
 def dripping(connection):
     connection.read_request()
     connection.send(b"HTTP/1.1 200 OK\r\n")
@@ -225,11 +221,11 @@ FAULTS = [
     (answer_once(b"HTTP/1.1 200 OK\r\nX-Big: " + b"x" * (1 << 20) + b"\r\n\r\n"), 502,
      "forward_auth_failed"),
     (answer_once(b"HTTP/1.1 103 Early\r\n\r\n" * 200), 502, "forward_auth_failed"),
-    (answer_once(response(b"", status=500)), 502, "forward_auth_failed"),
-    (answer_once(response(b"", status=404)), 502, "forward_auth_failed"),
-    (answer_once(response(b"", status=302)), 502, "forward_auth_failed"),  # no Location
-    (answer_once(response(b"", status=304)), 502, "forward_auth_failed"),
-    (answer_once(response(b"", *[("X-User", "u" * 8000)] * 5)), 502, "forward_auth_failed"),
+    (serve(lambda _: response(b"", status=500)), 502, "forward_auth_failed"),
+    (serve(lambda _: response(b"", status=404)), 502, "forward_auth_failed"),
+    (serve(lambda _: response(b"", status=302)), 502, "forward_auth_failed"),  # no Location
+    (serve(lambda _: response(b"", status=304)), 502, "forward_auth_failed"),
+    (serve(lambda _: response(b"", *[("X-User", "u" * 8000)] * 5)), 502, "forward_auth_failed"),
 ]
 
 
@@ -515,6 +511,21 @@ def test_a_drain_waits_for_the_verdict_and_its_deadline_does_not(start_sluice, s
         assert proxy.wait_for_exit() == 0
         assert time.monotonic() - began < 20
     assert len(target.requests) == 1
+
+
+def test_a_question_at_a_target_that_leaves_ends_with_its_deregistration_delay(start_sluice,
+                                                                              start_target):
+    target, service = start_target(serve_body(b"let in")), start_target(silent)
+    config = guarded(target, service, {"deregistration_delay": "1s"}, timeout="60s")
+    proxy = start_sluice(config)
+    with proxy.client() as client:
+        client.send(request())
+        service.wait_for_requests(1)
+        config["target_groups"][1] = group("auth", start_target(serve(lambda _: ALLOW)))
+        proxy.reload(config)
+        assert client.response().status == 503
+        assert client.ask().status == 200
+    assert reason_of(proxy.wait_for_log(2)[0]) == "forward_auth_unavailable"
 
 
 def test_an_empty_list_copies_nothing(start):

@@ -111,6 +111,7 @@ enum class Metric : std::uint8_t {
   jwks_fetches_total,                 // {jwks, result} jwks: URL; result: success | failure
   jwt_cache_total,                    // {result} hit | miss
   forward_auth_requests_total,        // {target_group, result} as proxy::ForwardAuthCells
+  mirrored_requests_total,            // {target_group, result} as proxy::MirrorCells
   // gauges
   client_connections,                    // {listener}
   client_connections_idle,               // {listener}

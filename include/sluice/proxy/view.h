@@ -41,6 +41,17 @@ struct ForwardAuthCells {
   observe::Counter* failed_open;
 };
 
+// Of a rule with the filter mirror; they outlive it, for they are the group's.
+struct MirrorCells {
+  observe::Counter* answered;
+  observe::Counter* failed;
+  observe::Counter* timed_out;
+  observe::Counter* cancelled;
+  observe::Counter* too_large;
+  observe::Counter* too_many;
+  observe::Counter* incomplete;
+};
+
 // A rule and one of the groups that it forwards to.
 struct RuleGroupView {
   std::array<observe::HeldCounter, 5> requests_by_class;  // 1xx..5xx; gone with the rule's name
@@ -56,6 +67,7 @@ struct RuleView {
   std::vector<RateLimitCells> rate_limits;  // in the order of the limits
   std::optional<CompressCells> compress;
   std::optional<ForwardAuthCells> forward_auth;
+  std::optional<MirrorCells> mirror;
   // As upstream::SessionResult; with group stickiness only.
   std::array<observe::HeldCounter, upstream::session_results> sessions;
 

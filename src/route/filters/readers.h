@@ -29,6 +29,9 @@ void read_rewrite(const config::Node& value, Filters& filters, const FilterConte
 void read_request_headers(const config::Node& value, Filters& filters, const FilterContext& context,
                           config::Problems& problems);
 
+void read_mirror(const config::Node& value, Filters& filters, const FilterContext& context,
+                 config::Problems& problems);
+
 void read_response_headers(const config::Node& value, Filters& filters,
                            const FilterContext& context, config::Problems& problems);
 
