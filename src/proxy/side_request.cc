@@ -78,6 +78,10 @@ Reason SideRequest::take(Picked picked) {
   return Reason::none;
 }
 
+void SideRequest::forget_last_tried() {
+  if (tried_count_ > 0 && tried_[tried_count_ - 1] == &pool_->target()) --tried_count_;
+}
+
 Reason SideRequest::choose_at_once() {
   // Who waits came first.
   if (group_->waiting_room().is_anybody_waiting()) return Reason::target_queue_full;
@@ -252,6 +256,14 @@ net::Task<Reason> SideRequest::ask() {
       group_->count_retry(observe::text(reason));
       drop_try();
       reason = co_await try_target(true);
+    }
+    if (reason == Reason::target_queue_full && settings_.may_wait_for_room) {
+      // Another worker was quicker to open the last connection that the target may have: back to
+      // the queue, as if it had not been chosen.
+      forget_last_tried();
+      reservation_.release();
+      reason = co_await wait_for_room();
+      continue;
     }
     report(reason);
     if (reason == Reason::none || !may_go_elsewhere(reason)) break;

@@ -83,6 +83,7 @@ class SideRequest {
   [[nodiscard]] observe::Reason end() const;
   [[nodiscard]] upstream::PickRequest pick_request();
   [[nodiscard]] observe::Reason take(upstream::Picked picked);
+  void forget_last_tried();
   [[nodiscard]] observe::Reason choose_at_once();
   [[nodiscard]] net::Task<observe::Reason> wait_for_room();
   [[nodiscard]] net::Task<observe::Reason> open(bool fresh_only);

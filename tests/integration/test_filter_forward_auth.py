@@ -7,6 +7,7 @@ import time
 import grpc
 import pytest
 
+from support import h2_raw as h2
 from support import websocket
 from support.certificates import server_context
 from support.client import request
@@ -394,6 +395,67 @@ def test_a_websocket_is_opened_after_the_verdict_or_not_at_all(start_sluice, sta
     assert service.requests[0].values("Upgrade") == []
     assert service.requests[0].values("Connection") == []
     assert [each.values("X-User") for each in target.requests] == [["alice"]]
+
+
+def test_a_websocket_over_http2_is_opened_after_the_verdict_or_not_at_all(start_sluice, start_target):
+    target = start_target(websocket.echo)
+    verdicts = [response(b"no", status=401, phrase="No"), ALLOW]
+    service = start_target(serve(lambda _: verdicts.pop(0)))
+    proxy = start_sluice(guarded(target, service, web={"http2": True}))
+    with h2.Connection.open(proxy.port()) as connection:
+        connection.handshake()
+        for stream, status in ((1, 401), (3, 200)):
+            connection.send(h2.headers(stream, h2.block(
+                (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
+                (":path", "/chat"), (":authority", "site.test"), ("sec-websocket-version", "13")),
+                flags=h2.END_HEADERS))
+            got = connection.stream(stream)
+            connection.read_until(lambda: got.status is not None or got.reset is not None)
+            assert got.status == status
+        connection.send(h2.data(3, websocket.frame(websocket.TEXT, b"hello", masked=True)))
+        connection.read_until(lambda: got.content.endswith(b"hello"))
+    assert len(target.requests) == 1
+    assert [each.value("X-Forwarded-Method") for each in service.requests] == ["GET", "GET"]
+
+
+def test_a_service_has_health_checks_as_any_group(start_sluice, start_target):
+    target, service = start_target(serve_body()), start_target(serve(lambda _: ALLOW))
+    start_sluice(guarded(target, service, {"health_check": {"path": "/health", "interval": "1s"}}))
+    wait_until(lambda: any(each.target == "/health" for each in service.requests),
+               "the service is checked")
+
+
+def test_a_proxy_header_before_a_question_names_the_client(start_sluice, start_target):
+    lines = []
+
+    def script(connection):
+        lines.append(connection.wire.read_until(b"\r\n"))
+        if connection.read_request():
+            connection.send(ALLOW)
+            connection.wait_for_close()
+
+    target = start_target(serve_body(b"let in"))
+    service = start_target(script)
+    proxy = start_sluice(guarded(target, service, {"proxy_protocol": "v1"}))
+    with proxy.client() as client:
+        for _ in range(2):
+            assert client.ask().status == 200
+        port = client.address.rpartition(":")[2].encode()
+    assert len(lines) == 2 and all(line.split()[4] == port for line in lines), lines
+    assert service.requests[0].says_close()
+
+
+def test_a_question_is_hashed_as_its_request(start_sluice, start_target):
+    target = start_target(serve_body(b"let in"))
+    services = [start_target(serve(lambda _: ALLOW)) for _ in range(4)]
+    config = guarded(target, services[0], {"algorithm": "consistent_hash",
+                                           "hash_key": {"header": "X-Key"}})
+    config["target_groups"][1]["targets"] = [{"address": each.address} for each in services]
+    proxy = start_sluice(config)
+    with proxy.client() as client:
+        for _ in range(12):
+            assert client.ask("GET", "/", ("X-Key", "one")).status == 200
+    assert sorted(len(each.requests) for each in services) == [0, 0, 0, 12]
 
 
 def test_calls_of_grpc_are_refused_in_its_own_words(start_sluice, start_target):

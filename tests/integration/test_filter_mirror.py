@@ -9,6 +9,7 @@ from support import websocket
 from support.client import request
 from support.configuration import group, listener, rule, site
 from support.either_protocol import PROTOCOLS, exchange
+from support.grpc_target import Channel, GrpcTarget
 from support.h2_target import H2Target
 from support.http1 import chunked
 from support.ports import free_port
@@ -317,6 +318,25 @@ def test_targets_and_copies_may_speak_different_protocols(start_sluice, start_ta
         assert seen[0].body == b"content"
     finally:
         modern.close()
+
+
+def test_calls_of_grpc_are_copied_as_calls(start_sluice):
+    target, shadow = GrpcTarget(), GrpcTarget()
+    try:
+        config = mirrored(target, shadow, {"protocol_version": "grpc"}, web={"http2": True})
+        config["target_groups"][0]["protocol_version"] = "grpc"
+        proxy = start_sluice(config)
+        channel = Channel(proxy.port("web"))
+        try:
+            assert channel.unary(b"hello", timeout=20, metadata=[("x-a", "b")]) == b"hello"
+            assert channel.collect(iter([b"a", b"b"]), timeout=20)
+        finally:
+            channel.close()
+        results(proxy, answered=2)
+        assert shadow.calls == target.calls == {"Unary": 1, "Collect": 1}
+    finally:
+        target.close()
+        shadow.close()
 
 
 def test_copies_outlive_their_exchange_and_a_reload_without_them(start_sluice, start_target):
