@@ -6,6 +6,7 @@
 #pragma once
 
 #include <bitset>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -121,7 +122,8 @@ struct Amendments {
 
   // The question that the exchange waits for; null: it waits for none. Ended by `interrupt`.
   SideRequest* asked = nullptr;
-  std::unique_ptr<const Denial> denial;  // with the reason forward_auth_denied
+  std::chrono::nanoseconds asked_for{0};  // how long it has waited for such: not our own time
+  std::unique_ptr<const Denial> denial;   // with the reason forward_auth_denied
 
   // The copy for the filter mirror, while the request's body passes; and whether there has been
   // one, or none is to be made.

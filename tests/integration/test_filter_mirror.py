@@ -237,7 +237,7 @@ def test_a_request_that_never_comes_whole_is_not_copied(start):
     proxy, target, shadow = start()
     client = proxy.client()
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
-    target.wait_for_connections(1)
+    target.wait_for_requests(1)
     client.reset()
     results(proxy, incomplete=1)
     assert shadow.connections == []

@@ -233,6 +233,7 @@ net::Task<Reason> ask_service(Exchange& exchange, const ForwardAuth& settings) {
   auto request = std::make_unique<SideRequest>(exchange, side, *std::move(head));
   Amendments& amendments = *exchange.amendments;
   amendments.asked = request.get();
+  const base::SteadyTime began = base::Steady::now();
   watch_client(exchange);
   Reason reason = end_of_all_tries(exchange);
   if (reason == Reason::none) reason = co_await request->ask();
@@ -240,6 +241,7 @@ net::Task<Reason> ask_service(Exchange& exchange, const ForwardAuth& settings) {
   if (is_denied) amendments.denial = co_await read_denial(*request, settings);
   unwatch_client(exchange);
   amendments.asked = nullptr;
+  amendments.asked_for += base::Steady::now() - began;
   const Reason ended = end_of_all_tries(exchange);
   if (ended != Reason::none) co_return ended;
   const ForwardAuthCells& cells = *exchange.rule->forward_auth;
