@@ -136,6 +136,12 @@ constexpr std::array<Family, metric_count> families = {{
      "Tokens looked for among those verified before, by result: hit or miss.", by_result},
     {Metric::basic_auth_cache_total, Kind::counter, "basic_auth_cache_total",
      "Passwords looked for among those verified before, by result: hit or miss.", by_result},
+    {Metric::forward_auth_requests_total, Kind::counter, "forward_auth_requests_total",
+     "Requests that the filter forward_auth asked about, by result: allowed, denied, failed or "
+     "failed_open.",
+     by_group_and_result},
+    {Metric::mirrored_requests_total, Kind::counter, "mirrored_requests_total",
+     "Copies of requests by the filter mirror, by what became of them.", by_group_and_result},
     {Metric::client_connections, Kind::gauge, "client_connections",
      "Open connections from clients.", by_listener},
     {Metric::client_connections_idle, Kind::gauge, "client_connections_idle",

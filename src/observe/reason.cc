@@ -79,6 +79,10 @@ constexpr std::array<Row, reason_count> rows = {{
     {Reason::jwt_audience_refused, "jwt_audience_refused", 401, Side::client},
     {Reason::jwt_claims_refused, "jwt_claims_refused", 401, Side::client},
     {Reason::jwt_keys_unavailable, "jwt_keys_unavailable", 503, Side::self},
+    {Reason::forward_auth_denied, "forward_auth_denied", 401, Side::client},
+    {Reason::forward_auth_failed, "forward_auth_failed", 502, Side::target},
+    {Reason::forward_auth_timeout, "forward_auth_timeout", 504, Side::target},
+    {Reason::forward_auth_unavailable, "forward_auth_unavailable", 503, Side::target},
     {Reason::no_rule, "no_rule", 404, Side::client},
     {Reason::too_many_connections, "too_many_connections", 0, Side::self},
     // Routing.

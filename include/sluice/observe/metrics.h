@@ -113,6 +113,8 @@ enum class Metric : std::uint8_t {
   discovery_refused_addresses_total,  // {target_group, source}
   jwt_cache_total,                    // {result} hit | miss
   basic_auth_cache_total,             // {result} hit | miss
+  forward_auth_requests_total,        // {target_group, result} as proxy::ForwardAuthCells
+  mirrored_requests_total,            // {target_group, result} as proxy::MirrorCells
   // gauges
   client_connections,                        // {listener}
   client_connections_idle,                   // {listener}

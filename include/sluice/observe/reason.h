@@ -77,8 +77,12 @@ enum class Reason : std::uint8_t {
   jwt_audience_refused,   // 401
   jwt_claims_refused,     // 401: a required claim is missing or has another value
   jwt_keys_unavailable,   // 503: the keys could not be fetched yet, or for too long
-  no_rule,                // 404: default action of a listener without one
-  too_many_connections,   // connection closed
+  forward_auth_denied,    // 401, 403 or 3xx: what the service of the filter forward_auth answered
+  forward_auth_failed,    // 502: it gave no usable answer
+  forward_auth_timeout,   // 504: it gave none in time
+  forward_auth_unavailable,  // 503: none of its targets could be asked
+  no_rule,                   // 404: default action of a listener without one
+  too_many_connections,      // connection closed
   // --- routing
   redirect_too_long,       // 507
   rewrite_failed,          // 500: what the filter rewrite gives is no target of a request

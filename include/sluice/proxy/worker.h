@@ -29,6 +29,7 @@ class Connection;
 class HandshakeRoom;
 class PasswordVerifier;
 struct Passwords;
+class SideRequest;
 class TokenCaches;
 class Tunnel;
 struct Exchange;
@@ -72,7 +73,8 @@ class Worker {
   void apply(const std::shared_ptr<const upstream::GroupSettings>& settings);
 
   // No new connections; the next answer on each connection says close; connections that stay idle
-  // for `idle_grace` are closed. `drained` is called once when the last has gone.
+  // for `idle_grace` are closed. `drained` is called once when the last has gone, and with it what
+  // was done beside.
   void drain(std::chrono::milliseconds idle_grace, std::function<void()> drained);
   // Ends every connection now.
   void cut();
@@ -102,6 +104,8 @@ class Worker {
   void remove(Connection& connection);
   void add(Tunnel& tunnel);
   void remove(Tunnel& tunnel);
+  void add(SideRequest& request);
+  void remove(SideRequest& request);
   // Of the configuration in force.
   [[nodiscard]] config::Milliseconds shutdown_deadline() const;
 
@@ -124,6 +128,8 @@ class Worker {
   void reconsider_tunnels();
   void forget_registered_again();
   void cut_deregistered();
+  void cancel_side_requests();
+  void end_drain();
 
   observe::Cells& cells_;
   net::Loop loop_;
@@ -141,6 +147,7 @@ class Worker {
   std::vector<std::unique_ptr<Exchange>> spare_exchanges_;
   std::vector<Connection*> connections_;  // each knows its index
   std::vector<Tunnel*> tunnels_;          // the same
+  std::vector<SideRequest*> side_requests_;
   // Targets that left their group: what is under way there may go on until its time.
   struct Leaving {
     std::shared_ptr<upstream::Group> group;

@@ -25,9 +25,11 @@
 #include "sluice/route/filters/compress.h"
 #include "sluice/route/filters/cors.h"
 #include "sluice/route/filters/error_pages.h"
+#include "sluice/route/filters/forward_auth.h"
 #include "sluice/route/filters/header_edits.h"
 #include "sluice/route/filters/ip_access.h"
 #include "sluice/route/filters/jwt.h"
+#include "sluice/route/filters/mirror.h"
 #include "sluice/route/filters/rate_limit.h"
 #include "sluice/route/filters/rewrite.h"
 
@@ -40,8 +42,10 @@ struct Filters {
   std::shared_ptr<const RateLimits> rate_limit;
   std::shared_ptr<const BasicAuth> basic_auth;
   std::shared_ptr<const Jwt> jwt;
+  std::shared_ptr<const ForwardAuth> forward_auth;
   std::shared_ptr<const Rewrite> rewrite;
   std::shared_ptr<const HeaderEdits> request_headers;
+  std::shared_ptr<const Mirror> mirror;
   std::shared_ptr<const Compress> compress;
   std::shared_ptr<const HeaderEdits> response_headers;
   std::shared_ptr<const ErrorPages> error_pages;

@@ -23,11 +23,17 @@ void read_basic_auth(const config::Node& value, Filters& filters, const FilterCo
 void read_jwt(const config::Node& value, Filters& filters, const FilterContext& context,
               config::Problems& problems);
 
+void read_forward_auth(const config::Node& value, Filters& filters, const FilterContext& context,
+                       config::Problems& problems);
+
 void read_rewrite(const config::Node& value, Filters& filters, const FilterContext& context,
                   config::Problems& problems);
 
 void read_request_headers(const config::Node& value, Filters& filters, const FilterContext& context,
                           config::Problems& problems);
+
+void read_mirror(const config::Node& value, Filters& filters, const FilterContext& context,
+                 config::Problems& problems);
 
 void read_response_headers(const config::Node& value, Filters& filters,
                            const FilterContext& context, config::Problems& problems);
