@@ -22,6 +22,10 @@ if(unit_tests AND GTest_FOUND)
   target_link_libraries(sluice_unit_tests PRIVATE sluice_floors GTest::gtest_main
                                                   PkgConfig::brotli_decoder)
   target_include_directories(sluice_unit_tests PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+  # The tests' own code runs once, so optimising it costs more time than it saves, and this program
+  # is not optimised at link time. The sources of the product in it are compiled as in the product.
+  target_compile_options(sluice_unit_tests PRIVATE -O0 $<$<BOOL:${SLUICE_LTO}>:-fno-lto>
+                                                   $<$<BOOL:${SLUICE_LTO}>:-fno-fat-lto-objects>)
   target_compile_definitions(sluice_unit_tests
                              PRIVATE SLUICE_SOURCE_ROOT="${PROJECT_SOURCE_DIR}")
   if(SLUICE_PCH)
