@@ -43,7 +43,7 @@ foreach(source IN LISTS fuzz_sources)
       "-artifact_prefix=${PROJECT_BINARY_DIR}/crashes/${name}-")
   set_tests_properties(
     fuzz.${name}
-    PROPERTIES TIMEOUT ${fuzz_test_timeout} LABELS fuzz
+    PROPERTIES TIMEOUT ${fuzz_test_timeout} PROCESSORS 4 LABELS fuzz
                ENVIRONMENT "ASAN_OPTIONS=${SLUICE_SYMBOLIZER_OPTION};\
 UBSAN_OPTIONS=${SLUICE_SYMBOLIZER_OPTION}print_stacktrace=1")
 endforeach()

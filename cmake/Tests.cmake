@@ -10,6 +10,17 @@ set(SLUICE_TEST_ENVIRONMENT
     "PYTHONDONTWRITEBYTECODE=1"
     "SLUICE_SANITIZERS=${SLUICE_SANITIZERS}")
 
+# Integration tests mostly wait: for timeouts, health checks, silences. So a job of ctest is a
+# quarter of a processor (the presets have jobs for two), and a test says how many it takes
+# (PROCESSORS): the files of the first list take one, those of the second a whole processor like
+# the unit tests, all others half of one. Both lists have the longest first; those start first.
+set(tests_that_wait
+    websocket_times websocket_close websocket_pairs h2_targets timeouts retries health_checks
+    filter_jwt_keys passive_health hedging deregistration proxy_protocol target_failures stop limits
+    rule_overrides)
+set(tests_that_work dying_targets tls_certificates chromium rolling_replacement filter_jwt socket_io
+                    grpc grpc_js filter_rate_limit h2_streams)
+
 # --- unit tests ---------------------------------------------------------------------------------
 file(GLOB_RECURSE unit_tests CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/unit/*_test.cc"
      "${PROJECT_SOURCE_DIR}/tests/architecture/*_test.cc")
@@ -38,7 +49,7 @@ if(unit_tests AND GTest_FOUND)
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 120
     WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
-    PROPERTIES TIMEOUT 240 ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT}")
+    PROPERTIES TIMEOUT 240 PROCESSORS 4 ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT}")
 endif()
 
 # --- integration tests --------------------------------------------------------------------------
@@ -55,5 +66,18 @@ if(integration_tests AND TARGET sluice)
       integration.${name}
       PROPERTIES TIMEOUT 600 LABELS integration
                  ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT};SLUICE_BINARY=$<TARGET_FILE:sluice>")
+    list(FIND tests_that_wait "${name}" waiting)
+    list(FIND tests_that_work "${name}" working)
+    if(NOT waiting EQUAL -1)
+      math(EXPR cost "100 - ${waiting}")
+      set(processors 1)
+    elseif(NOT working EQUAL -1)
+      math(EXPR cost "100 - ${working}")
+      set(processors 4)
+    else()
+      set(cost 1) # before the unit tests
+      set(processors 2)
+    endif()
+    set_tests_properties(integration.${name} PROPERTIES PROCESSORS ${processors} COST ${cost})
   endforeach()
 endif()
