@@ -1,6 +1,7 @@
 # Unit tests: tests/unit/**/*_test.cc and tests/architecture/*_test.cc in one GoogleTest program,
-# each test registered by its own name. Integration tests: each tests/integration/test_*.py is one
-# test that drives the real binary, which it finds in the environment variable SLUICE_BINARY.
+# each suite of it one test "unit.<suite>" (UnitTestSuites.cmake). Integration tests: each
+# tests/integration/test_*.py is one test that drives the real binary, which it finds in the
+# environment variable SLUICE_BINARY.
 
 # What a sanitizer finds ends the program and so fails the test.
 set(SLUICE_TEST_ENVIRONMENT
@@ -28,7 +29,6 @@ file(GLOB_RECURSE test_support CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/su
 # Who only wants the product (scripts/run) need not have GoogleTest; scripts/test installs it.
 find_package(GTest)
 if(unit_tests AND GTest_FOUND)
-  include(GoogleTest)
   add_executable(sluice_unit_tests ${unit_tests} ${test_support})
   target_link_libraries(sluice_unit_tests PRIVATE sluice_floors GTest::gtest_main
                                                   PkgConfig::brotli_decoder)
@@ -44,12 +44,14 @@ if(unit_tests AND GTest_FOUND)
                               ${asio_headers})
   endif()
   # Found when ctest runs, not when the program is linked: building stays free of side effects.
-  gtest_discover_tests(
-    sluice_unit_tests
-    DISCOVERY_MODE PRE_TEST
-    DISCOVERY_TIMEOUT 120
-    WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
-    PROPERTIES TIMEOUT 240 PROCESSORS 4 ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT}")
+  file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/unit_test_suites.cmake" CONTENT
+"set(program [==[$<TARGET_FILE:sluice_unit_tests>]==])
+set(folder [==[${PROJECT_SOURCE_DIR}]==])
+set(environment [==[${SLUICE_TEST_ENVIRONMENT}]==])
+include([==[${PROJECT_SOURCE_DIR}/cmake/UnitTestSuites.cmake]==])
+")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES
+                                         "${PROJECT_BINARY_DIR}/unit_test_suites.cmake")
 endif()
 
 # --- integration tests --------------------------------------------------------------------------
