@@ -1,12 +1,12 @@
 #include "sluice/net/keyed_digest.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #include <cstdint>
 #include <cstdlib>
+
+#include "sluice/net/secret.h"
 
 namespace sluice::net {
 
@@ -27,17 +27,10 @@ bool KeyedDigest::digest(std::initializer_list<std::string_view> texts, Sha256& 
     }
     whole.append(text);
   }
-  unsigned size = 0;
-  const bool done = HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()),
-                         reinterpret_cast<const unsigned char*>(whole.data()), whole.size(),
-                         digest.data(), &size) != nullptr;
+  const std::string_view key(reinterpret_cast<const char*>(key_.data()), key_.size());
+  const bool done = hmac_sha256(key, whole, digest);
   wipe(whole);
-  return done && size == digest.size();
-}
-
-void wipe(std::string& secret) {
-  OPENSSL_cleanse(secret.data(), secret.size());
-  secret.clear();
+  return done;
 }
 
 }  // namespace sluice::net

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "sluice/base/clock.h"
+#include "sluice/net/secret.h"
 
 namespace sluice::proxy {
 namespace {

@@ -28,8 +28,4 @@ class KeyedDigest {
   std::array<unsigned char, 32> key_;
 };
 
-// Overwrites a secret; the text is empty then. What the string had held elsewhere before it grew is
-// not found.
-void wipe(std::string& secret);
-
 }  // namespace sluice::net

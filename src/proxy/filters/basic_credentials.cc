@@ -4,7 +4,7 @@
 
 #include "sluice/base/base64url.h"
 #include "sluice/base/text.h"
-#include "sluice/net/keyed_digest.h"
+#include "sluice/net/secret.h"
 #include "sluice/route/filters/basic_auth.h"
 
 namespace sluice::proxy {

@@ -29,13 +29,5 @@ TEST(KeyedDigest, two_objects_have_nothing_in_common) {
   EXPECT_NE(digest(one, {"alice"}), digest(other, {"alice"}));
 }
 
-TEST(KeyedDigest, a_wiped_text_is_empty_and_overwritten) {
-  std::string secret(100, 's');
-  const char* bytes = secret.data();
-  wipe(secret);
-  EXPECT_TRUE(secret.empty());
-  EXPECT_EQ(bytes[50], '\0');
-}
-
 }  // namespace
 }  // namespace sluice::net
