@@ -46,7 +46,8 @@ sluice_floor(config ABOVE base PRECOMPILED standard LIBRARIES yaml-cpp)
 sluice_floor(observe ABOVE config PRECOMPILED standard
              LIBRARIES spdlog::spdlog prometheus-cpp::core)
 sluice_floor(net ABOVE observe PRECOMPILED asio
-             LIBRARIES sluice_asio OpenSSL::SSL OpenSSL::Crypto)
+             LIBRARIES sluice_asio OpenSSL::SSL OpenSSL::Crypto PkgConfig::libcrypt
+                       PkgConfig::libargon2 PkgConfig::cares)
 sluice_floor(http ABOVE observe PRECOMPILED standard
              LIBRARIES Boost::url PkgConfig::nghttp2 PkgConfig::zlib PkgConfig::brotli
                        PkgConfig::zstd)

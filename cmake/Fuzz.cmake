@@ -1,4 +1,4 @@
-# Each tests/fuzz/<name>_fuzz.cc is one libFuzzer program, and one test "fuzz.<name>" that feeds it
+# Target fuzz_targets: each tests/fuzz/<name>_fuzz.cc is one libFuzzer program, and one test "fuzz.<name>" that feeds it
 # first its kept seeds (tests/fuzz/seeds/<name>/), then mutations, within the bounds below. A
 # dictionary tests/fuzz/<name>.dict is used when there is one. Crashing inputs are left in
 # <build>/crashes.
@@ -11,12 +11,14 @@ endif()
 
 math(EXPR fuzz_test_timeout "${SLUICE_FUZZ_SECONDS} * 3 + 120") # seeds first, and a slow machine
 file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/crashes")
+add_custom_target(fuzz_targets)
 file(GLOB fuzz_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/fuzz/*_fuzz.cc")
 foreach(source IN LISTS fuzz_sources)
   get_filename_component(target "${source}" NAME_WE)
   string(REGEX REPLACE "_fuzz$" "" name "${target}")
 
-  add_executable(${target} "${source}")
+  add_executable(${target} EXCLUDE_FROM_ALL "${source}")
+  add_dependencies(fuzz_targets ${target})
   target_link_libraries(${target} PRIVATE sluice_floors)
   target_link_options(${target} PRIVATE -fsanitize=fuzzer)
 
@@ -41,7 +43,7 @@ foreach(source IN LISTS fuzz_sources)
       "-artifact_prefix=${PROJECT_BINARY_DIR}/crashes/${name}-")
   set_tests_properties(
     fuzz.${name}
-    PROPERTIES TIMEOUT ${fuzz_test_timeout} LABELS fuzz
+    PROPERTIES TIMEOUT ${fuzz_test_timeout} PROCESSORS 4 LABELS fuzz
                ENVIRONMENT "ASAN_OPTIONS=${SLUICE_SYMBOLIZER_OPTION};\
 UBSAN_OPTIONS=${SLUICE_SYMBOLIZER_OPTION}print_stacktrace=1")
 endforeach()

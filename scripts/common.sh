@@ -14,6 +14,12 @@ die() {
   exit 1
 }
 
+# tree_of PRESET: the folder of build/ that it is built in, which has the name of the preset that
+# configures it. The fuzz targets are linked from the objects of the asan build.
+tree_of() {
+  if [[ "$1" == fuzz ]]; then printf 'asan\n'; else printf '%s\n' "$1"; fi
+}
+
 # Compilations at a time; SLUICE_JOBS overrides the number of processors.
 jobs_at_a_time() {
   printf '%s\n' "${SLUICE_JOBS:-$(nproc)}"

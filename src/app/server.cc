@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -33,6 +34,7 @@
 #include "sluice/observe/access_log.h"
 #include "sluice/observe/log.h"
 #include "sluice/observe/metrics.h"
+#include "sluice/proxy/password_verifier.h"
 
 namespace sluice::app {
 
@@ -47,6 +49,8 @@ using observe::Metric;
 constexpr std::chrono::milliseconds idle_grace{1000};
 // After connections were cut: for their coroutines to end.
 constexpr std::chrono::milliseconds cut_grace{500};
+// Each may have 256 MiB in use (net/password_hash.h).
+constexpr std::size_t verifying_threads_most = 2;
 
 // At the start, for the first answers of the sources of targets.
 constexpr std::chrono::milliseconds first_looks_wait{5000};
@@ -112,6 +116,7 @@ class Server {
   control::Discovery discovery_;
   control::AdminServer admin_;
   std::size_t worker_count_;
+  proxy::PasswordVerifier verifier_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   control::MemberPublisher publisher_;
   control::Configurator configurator_;
@@ -140,6 +145,7 @@ Server::Server(const std::string& path, const std::string& text, std::function<v
         return text.empty() ? config::load(path, problems)
                             : config::load_text(text, path, problems);
       })),
+      verifier_(std::min(verifying_threads_most, usable_processors())),
       publisher_({.loop = loop_,
                   .membership = membership_,
                   .targets = targets_,
@@ -218,7 +224,7 @@ control::AdminHooks Server::admin_hooks() {
           .targets =
               [this](std::string_view group) {
                 auto all = targets_.targets(group);
-                if (all.has_value()) membership_.add_held_back(group, *all);
+                if (all.has_value()) membership_.add_others(group, *all);
                 return all;
               },
           .events = [this]() -> control::Events& { return events_; }};
@@ -251,7 +257,8 @@ int Server::run() {
 
 void Server::start_workers() {
   for (std::size_t i = 0; i < worker_count_; ++i) {
-    workers_.push_back(std::make_unique<WorkerThread>(i, worker_count_, metrics_, access_log_));
+    workers_.push_back(
+        std::make_unique<WorkerThread>(i, worker_count_, metrics_, access_log_, verifier_));
   }
 }
 

@@ -21,8 +21,8 @@ void block_signals() {
 }  // namespace
 
 WorkerThread::WorkerThread(std::size_t index, std::size_t count, observe::Registry& metrics,
-                           observe::AccessLogWriter& access_log)
-    : worker_(metrics.add_cells(), access_log, static_cast<std::uint32_t>(count)) {
+                           observe::AccessLogWriter& access_log, proxy::PasswordVerifier& verifier)
+    : worker_(metrics.add_cells(), access_log, static_cast<std::uint32_t>(count), &verifier) {
   thread_ = std::thread([this, index] {
     block_signals();
     pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index)).c_str());

@@ -8,6 +8,7 @@
 
 #include "sluice/observe/access_log.h"
 #include "sluice/observe/metrics.h"
+#include "sluice/proxy/password_verifier.h"
 #include "sluice/proxy/worker.h"
 
 namespace sluice::app {
@@ -15,7 +16,7 @@ namespace sluice::app {
 class WorkerThread {
  public:
   WorkerThread(std::size_t index, std::size_t count, observe::Registry& metrics,
-               observe::AccessLogWriter& access_log);
+               observe::AccessLogWriter& access_log, proxy::PasswordVerifier& verifier);
   ~WorkerThread();  // joins; `stop` must have been called
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;

@@ -284,7 +284,9 @@ void Discovery::Implementation::schedule(Job& job, const Look& look, bool is_goo
   if (is_good) {
     job.failures = 0;
     wait = std::clamp(look.valid_for.value_or(refresh), least_wait, longest_wait);
-    wait -= health::any_part(wait / 10, random_.next());
+    const Milliseconds part = health::any_part(wait / 10, random_.next());
+    // Before its time is over the same answer would come again, out of somebody's cache.
+    wait += look.valid_for ? part : -part;
     if (is_unconfirmed) {
       wait = std::min(wait, look.valid_for ? confirm_cached_after : confirm_after);
     }
@@ -350,8 +352,9 @@ void Discovery::Implementation::tell(Follower& follower, const LastGood::Outcome
                                      const Look& look) {
   const std::size_t count = size_of(follower.last_good.members());
   if (outcome.result != Result::success) {
+    const std::string note = look.note.empty() ? "" : " (" + look.note + ")";
     const std::string what =
-        outcome.result == Result::failure ? look.error : std::string("names no target");
+        outcome.result == Result::failure ? look.error : "names no target" + note;
     const bool is_first = std::exchange(follower.said_fault, what) != what;
     const std::string then = count == 0 ? "; there are no targets from it"
                                         : "; the " + count_text(count) + " found before stay";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 namespace sluice::control {
@@ -237,23 +238,26 @@ std::shared_ptr<const target::TargetSet> Membership::set_of(const std::string& g
   return make_set(group, merge(plan.configured, state.api, discovered, state.overrides));
 }
 
-void Membership::add_held_back(std::string_view group, std::vector<TargetStatus>& all) const {
+void Membership::add_others(std::string_view group, std::vector<TargetStatus>& all) const {
   const State* const state = find(group);
   if (state == nullptr || !state->is_configured) return;
   const Merged merged = merge(state->configured, state->api, state->discovered, state->overrides);
+  std::unordered_set<std::string> told;
+  for (const TargetStatus& status : all) told.insert(status.id);
   for (const Merged::Entry& entry : merged.entries) {
-    if (!entry.is_leaving) continue;
-    const auto same = [&](const TargetStatus& status) { return status.id == entry.member->id; };
-    if (std::ranges::any_of(all, same)) continue;  // something is under way there
+    if (told.contains(entry.member->id)) continue;
     TargetStatus status;
     status.id = entry.member->id;
     status.address = entry.member->endpoint.text();
     status.weight = entry.weight;
     status.sources = entry.origin.sources;
     status.zone = entry.origin.zone;
-    status.state = target::State::draining;
-    status.reason = target::StateReason::deregistration_in_progress;
-    status.deregistration_remaining = std::chrono::seconds(0);
+    status.reason = target::StateReason::registration_in_progress;
+    if (entry.is_leaving) {
+      status.state = target::State::draining;
+      status.reason = target::StateReason::deregistration_in_progress;
+      status.deregistration_remaining = std::chrono::seconds(0);
+    }
     all.push_back(std::move(status));
   }
 }

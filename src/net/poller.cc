@@ -5,6 +5,8 @@
 #include <boost/system/system_error.hpp>
 #include <cerrno>
 
+#include "sluice/base/prefetch.h"
+
 namespace sluice::net {
 
 Descriptor::Descriptor(Poller& poller, int fd) : poller_(poller), fd_(fd) {
@@ -88,12 +90,20 @@ void Poller::turn() {
   }
 }
 
+// The descriptor of the next event; by then what this one does has pushed it out of the cache.
+void Poller::prefetch_next() const {
+  if (next_event_ >= event_count_) return;
+  const void* const next = events_[static_cast<std::size_t>(next_event_)].data.ptr;
+  base::prefetch({static_cast<const char*>(next), sizeof(Descriptor)});
+}
+
 void Poller::dispatch(int count) {
   event_count_ = count;
   for (next_event_ = 0; next_event_ < event_count_;) {
     const epoll_event& event = events_[static_cast<std::size_t>(next_event_++)];
     if (event.data.ptr == nullptr) continue;
     Descriptor& descriptor = *static_cast<Descriptor*>(event.data.ptr);
+    prefetch_next();
     if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) descriptor.hung_up_ = true;
     if ((event.events & EPOLLERR) != 0 || (event.events & (EPOLLHUP | EPOLLIN)) == EPOLLHUP) {
       descriptor.reset_ = true;

@@ -230,6 +230,19 @@ class CombinedLine : public Line {
     escaped<Style::combined>(value, most);
   }
 
+  // A space would end the field for those who read it, and "-" is nobody.
+  void user(std::string_view value) {
+    if (value.empty()) return raw("-");
+    if (value == "-") return raw("\\x2D");
+    for (std::string_view rest = value.substr(0, value_most);;) {
+      const std::size_t space = rest.find(' ');
+      escaped<Style::combined>(rest.substr(0, space));
+      if (space == std::string_view::npos) return;
+      raw("\\x20");
+      rest.remove_prefix(space + 1);
+    }
+  }
+
   // METHOD target PROTOCOL; "-" when the request line was not understood.
   void request_line(const AccessRecord& record) {
     if (record.method.empty()) return raw("-");
@@ -338,6 +351,10 @@ char* LineFormatter::json(const AccessRecord& record, char* out) {
   line.seconds(record.response_time);
   line.raw(R"(,"total_time":)");
   line.seconds(record.total_time);
+  if (!record.user.empty()) {
+    line.raw(R"(,"user":)");
+    line.text(record.user);
+  }
   if (record.proxy != nullptr) append_proxy_facts(line, *record.proxy);
   line.raw("}\n");
   return line.end();
@@ -349,7 +366,9 @@ char* LineFormatter::combined(const AccessRecord& record, char* out) {
 
   CombinedLine line(out);
   line.text(record.client_address);
-  line.raw(" - - [");
+  line.raw(" - ");
+  line.user(record.user);
+  line.raw(" [");
   line.raw(clf_);
   line.raw(" +0000] \"");
   line.request_line(record);

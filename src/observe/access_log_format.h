@@ -23,7 +23,7 @@ inline constexpr std::size_t referer_most = 2048;
 inline constexpr std::size_t user_agent_most = 1024;
 inline constexpr std::size_t host_most = 512;
 inline constexpr std::size_t value_most = 256;  // each of the others
-inline constexpr std::size_t other_values = 17;
+inline constexpr std::size_t other_values = 18;
 
 // A byte grows to six (\u00ff) at most; names, numbers and punctuation are the rest.
 inline constexpr std::size_t longest_line =

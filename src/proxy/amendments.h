@@ -6,7 +6,9 @@
 #pragma once
 
 #include <bitset>
+#include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -85,7 +87,23 @@ struct HeadAmendments {
   }
 };
 
+// What the service of forward_auth says to the client instead of letting the request pass.
+struct Denial {
+  std::uint16_t status = 401;
+  std::string lines;         // whole lines that pass
+  std::string content_type;  // of `body`
+  std::string body;
+};
+
+class SideRequest;
+struct MirrorCopy;
+
 struct Amendments {
+  Amendments();
+  ~Amendments();
+  Amendments(const Amendments&) = delete;
+  Amendments& operator=(const Amendments&) = delete;
+
   HeadAmendments request;
   HeadAmendments answer;          // the target's, and those of our own
   HeadAmendments content;         // what became of the target's content; of no answer of our own
@@ -102,11 +120,23 @@ struct Amendments {
   // While `filter_answer` runs for one of our own: whole lines that it has, for filters to touch.
   std::string_view own_lines;
 
+  // The question that the exchange waits for; null: it waits for none. Ended by `interrupt`.
+  SideRequest* asked = nullptr;
+  std::chrono::nanoseconds asked_for{0};  // how long it has waited for such: not our own time
+  std::unique_ptr<const Denial> denial;   // with the reason forward_auth_denied
+
+  // The copy for the filter mirror, while the request's body passes; and whether there has been
+  // one, or none is to be made.
+  std::unique_ptr<MirrorCopy> copy;
+  bool copy_was_decided = false;
+
   // The request's, when somebody has asked for them.
   std::optional<Nominations> nominations;
 
   // Limits of the rule that have taken this request, by their place in the list.
   std::bitset<route::RateLimits::most> limits_taken;
+
+  std::string user;  // that basic_auth has verified; empty: none
 
   // Of a verified token, as text: those that are texts, numbers, truth values or arrays of them.
   std::vector<std::pair<std::string, std::string>> claims;

@@ -1,7 +1,9 @@
 #include "proxy/filters.h"
 
 #include "proxy/amendments.h"
+#include "proxy/filters/basic_auth.h"
 #include "proxy/filters/cors.h"
+#include "proxy/filters/forward_auth.h"
 #include "proxy/filters/header_edits.h"
 #include "proxy/filters/jwt.h"
 #include "proxy/filters/rate_limit.h"
@@ -26,8 +28,16 @@ net::Task<Reason> filter_request(Exchange& exchange) {
     const Reason reason = limit_rate(exchange, RateLimitPhase::before_authentication);
     if (reason != Reason::none) co_return reason;
   }
+  if (filters.basic_auth != nullptr) {
+    const Reason refused = co_await check_password(exchange, *filters.basic_auth);
+    if (refused != Reason::none) co_return refused;
+  }
   if (filters.jwt != nullptr) {
     const Reason refused = co_await check_token(exchange, *filters.jwt);
+    if (refused != Reason::none) co_return refused;
+  }
+  if (filters.forward_auth != nullptr) {
+    const Reason refused = co_await ask_service(exchange, *filters.forward_auth);
     if (refused != Reason::none) co_return refused;
   }
   // Behind whoever authenticates: only then the claims are known, and true.

@@ -77,6 +77,12 @@ std::uint32_t grpc_status(Reason reason, std::uint16_t http_status) {
     default: break;
   }
   switch (http_status) {
+    // A service of forward_auth that sends users to its login page.
+    case 301:
+    case 302:
+    case 303:
+    case 307:
+    case 308: return unauthenticated;
     case 400: return internal;
     case 401: return unauthenticated;
     case 403: return permission_denied;

@@ -201,15 +201,7 @@ void put_request_head(Exchange& exchange, bool to_http2, http::H1Writer& writer)
   }
   // The one coding that HTTP/2 knows (RFC 9113 8.2.2), and gRPC asks for.
   if (to_http2 && takes_trailers(request)) writer.trusted_field("TE", "trailers");
-  if (!is_dropped(amended, "X-Forwarded-For")) write_forwarded_for(exchange, writer);
-  write_forwarded_facts(exchange, amended, writer);
-  write_lines(writer, exchange.connection->client_certificate_fields(), amended);
-  if (!is_dropped(amended, "X-Request-Id")) {
-    writer.trusted_field("X-Request-Id", exchange.request_id);
-  }
-  if (!is_dropped(amended, "traceparent")) {
-    write_traceparent(exchange, writer, request.fields.value(FieldName::traceparent));
-  }
+  write_who_asks(exchange, amended, writer);
   if (settings.via && !is_dropped(amended, "Via"))
     writer.trusted_field("Via", via(request.http2, request.minor_version));
   if (amended != nullptr) writer.trusted_text(amended->lines);
@@ -405,6 +397,19 @@ void put_status(const Exchange& exchange, http::H1Writer& writer, std::uint16_t 
 
 bool is_dropped(const HeadAmendments* amended, std::string_view name) {
   return amended != nullptr && amended->drops(name);
+}
+
+void write_who_asks(const Exchange& exchange, const HeadAmendments* amended,
+                    http::H1Writer& writer) {
+  if (!is_dropped(amended, "X-Forwarded-For")) write_forwarded_for(exchange, writer);
+  write_forwarded_facts(exchange, amended, writer);
+  write_lines(writer, exchange.connection->client_certificate_fields(), amended);
+  if (!is_dropped(amended, "X-Request-Id")) {
+    writer.trusted_field("X-Request-Id", exchange.request_id);
+  }
+  if (!is_dropped(amended, "traceparent")) {
+    write_traceparent(exchange, writer, exchange.request.fields.value(FieldName::traceparent));
+  }
 }
 
 void write_lines(http::H1Writer& writer, std::string_view lines, const HeadAmendments* amended) {

@@ -50,6 +50,10 @@ void put_connection(const Exchange& exchange, http::H1Writer& writer);
 
 // Whether a filter takes away, or writes itself, what we would write. Null: no filter does.
 [[nodiscard]] bool is_dropped(const HeadAmendments* amended, std::string_view name);
+// What a target is told of the client and the request, less what is dropped: X-Forwarded-For,
+// -Proto and -Port, the fields of the client's certificate, X-Request-Id, traceparent.
+void write_who_asks(const Exchange& exchange, const HeadAmendments* amended,
+                    http::H1Writer& writer);
 // Whole lines of ours, less those.
 void write_lines(http::H1Writer& writer, std::string_view lines, const HeadAmendments* amended);
 

@@ -36,10 +36,14 @@ void end_waiting(Hedge& hedge) {
 
 net::Task<Reason> connect_hedge(Exchange& exchange, Hedge& hedge) {
   upstream::Pool& pool = *hedge.reservation.pool();
-  Connected connected = co_await connect(exchange, pool, hedge.dialing, false);
+  Connected connected;
+  if (!take_kept(pool, connected)) {
+    const Connecting settings = connecting(exchange, pool, {});
+    connected = co_await connect(settings, pool, hedge.dialing);
+  }
   if (connected.at_limit) co_return Reason::target_queue_full;
   if (connected.reason != Reason::none) {
-    if (!is_over(hedge)) report_connection_error(exchange, pool.target(), connected);
+    if (!is_over(hedge)) report_connection_error(*exchange.group, pool.target(), connected);
     co_return connected.reason;
   }
   hedge.reused_connection = connected.reused;

@@ -87,7 +87,8 @@ bool is_valid_traceparent(std::string_view value) {
          value.substr(36, 16).find_first_not_of('0') != std::string_view::npos;
 }
 
-void write_traceparent(Exchange& exchange, http::H1Writer& writer, std::string_view received) {
+void write_traceparent(const Exchange& exchange, http::H1Writer& writer,
+                       std::string_view received) {
   Random& random = exchange.worker().random();
   std::array<char, 48> fresh;
   put_hex(random.next(), fresh.data());

@@ -18,6 +18,6 @@ void identify_request(Exchange& exchange);
 [[nodiscard]] bool is_valid_traceparent(std::string_view value);
 
 // The same trace with a parent id of ours; a trace of our own when the client brought none.
-void write_traceparent(Exchange& exchange, http::H1Writer& writer, std::string_view received);
+void write_traceparent(const Exchange& exchange, http::H1Writer& writer, std::string_view received);
 
 }  // namespace sluice::proxy

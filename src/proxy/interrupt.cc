@@ -1,13 +1,19 @@
 #include "proxy/interrupt.h"
 
+#include "proxy/amendments.h"
 #include "proxy/grpc.h"
 #include "proxy/hedge.h"
+#include "proxy/side_request.h"
 
 namespace sluice::proxy {
 
 using observe::Reason;
 
 bool interrupt(Exchange& exchange) {
+  if (exchange.amendments != nullptr && exchange.amendments->asked != nullptr) {
+    exchange.amendments->asked->cancel();
+    return true;
+  }
   if (exchange.place != nullptr) {
     exchange.place->give_up();
     return true;

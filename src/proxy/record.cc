@@ -3,6 +3,7 @@
 #include <chrono>
 #include <string>
 
+#include "proxy/amendments.h"
 #include "proxy/filters/token_place.h"
 
 namespace sluice::proxy {
@@ -20,12 +21,14 @@ Nanoseconds between(base::SteadyTime from, base::SteadyTime to) {
 }
 
 // The time an exchange spent in our hands while somebody waited: from the request's head to its
-// dispatch less the connect, and from the answer's head to its dispatch.
+// dispatch less the connect and the wait for a verdict, and from the answer's head to its dispatch.
 Nanoseconds added_latency(const Exchange& exchange) {
   const Nanoseconds before = between(exchange.head_complete_at, exchange.connect_began_at);
   const Nanoseconds sending = between(exchange.connected_at, exchange.request_sent_at);
   const Nanoseconds after = between(exchange.answer_head_at, exchange.answer_sent_at);
-  return before + sending + after;
+  const Amendments* const amendments = exchange.amendments.get();
+  return before + sending + after -
+         (amendments != nullptr ? amendments->asked_for : Nanoseconds(0));
 }
 
 void count(Exchange& exchange, base::SteadyTime now) {
@@ -112,6 +115,7 @@ void record(Exchange& exchange) {
     line.classification_reason = http::text(request.desync);
   }
   line.request_id = exchange.request_id;
+  if (exchange.amendments != nullptr) line.user = exchange.amendments->user;
   line.user_agent = request.fields.value(http::FieldName::user_agent);
   line.referer = request.fields.value(http::FieldName::referer);
   const net::Stream& stream = exchange.connection->stream();

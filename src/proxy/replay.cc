@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "proxy/filters/mirror.h"
 #include "proxy/headers.h"
 
 namespace sluice::proxy {
@@ -91,6 +92,7 @@ bool can_rewind(const Exchange& exchange) {
 void rewind_request(Exchange& exchange) {
   if (exchange.pump == Exchange::Pump::unused && !exchange.replay.is_used) {
     exchange.client_side->begin_body();
+    restart_copy(exchange);
   } else {
     exchange.replay.is_used = true;
   }

@@ -176,11 +176,23 @@ std::string_view fields_with(Reason reason, bool is_http2) {
                       : "Connection: upgrade\r\nUpgrade: websocket\r\n"
                         "Sec-WebSocket-Version: 13\r\n";
     // Worth another attempt soon: targets come back, queues empty (RFC 9110 10.2.3).
+    case Reason::forward_auth_unavailable:
     case Reason::no_target:
     case Reason::target_queue_full:
     case Reason::target_queue_timeout: return "Retry-After: 1\r\n";
     default: return {};
   }
+}
+
+const Denial* denial_of(const Exchange& exchange) {
+  const bool is_denied = exchange.reason == Reason::forward_auth_denied;
+  return is_denied ? exchange.amendments->denial.get() : nullptr;
+}
+
+// Unless the rule has pages in the place of others' answers.
+bool keeps_denial(const Exchange& exchange) {
+  return !exchange.rule->rule->filters.error_pages ||
+         !exchange.rule->rule->filters.error_pages->intercept;
 }
 
 // To the client of an extended CONNECT a 2xx would say that its WebSocket is open (RFC 8441 5).
@@ -220,7 +232,9 @@ std::string_view error_page(std::uint16_t status) {
 
 net::Task<After> fail(Exchange& exchange, Reason reason) {
   set_end(exchange, reason);
-  const std::uint16_t status = observe::status_of(exchange.reason);
+  const Denial* const denial = denial_of(exchange);
+  const std::uint16_t status =
+      denial != nullptr ? denial->status : observe::status_of(exchange.reason);
   if (exchange.answer_begun) {
     if (may_end_grpc_answer(exchange)) co_return co_await end_grpc_answer(exchange);
     const bool framed =
@@ -238,7 +252,13 @@ net::Task<After> fail(Exchange& exchange, Reason reason) {
                    .location = {},
                    .fields = fields_with(exchange.reason, exchange.client_side->is_http2()),
                    .is_protected = exchange.reason == Reason::websocket_version_not_supported};
-  if (const route::ErrorPages::Page* page = page_for(exchange, status)) {
+  if (denial != nullptr) {
+    answer.fields = denial->lines;
+    answer.content_type = denial->content_type;
+    answer.body = denial->body;
+  }
+  if (const route::ErrorPages::Page* page =
+          denial == nullptr || !keeps_denial(exchange) ? page_for(exchange, status) : nullptr) {
     put_page(exchange, *page, answer);
   }
   co_return co_await send(exchange, answer);

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "proxy/filters/mirror.h"
 #include "proxy/headers.h"
 #include "proxy/interrupt.h"
 #include "proxy/replay.h"
@@ -29,6 +30,7 @@ net::Task<> pump_rest(Exchange& exchange) {
   while (!exchange.stop_pump) {
     const upstream::Runs runs = body.take();
     keep_for_replay(exchange, runs);
+    copy_content(exchange, runs);
     exchange.pump_failure = body_defect(exchange);
     if (exchange.pump_failure != Reason::none) break;
     if (runs.bytes == 0 && !body.is_finished()) {
@@ -40,6 +42,7 @@ net::Task<> pump_rest(Exchange& exchange) {
       }
       continue;
     }
+    if (body.is_finished()) end_copy(exchange);
     const std::string trailers = body.is_finished() ? request_trailers(exchange) : std::string();
     sender.add(runs, body.is_finished(), trailers);
     Transfer sent = sender.start();

@@ -13,20 +13,22 @@ using observe::Reason;
 
 namespace {
 
-enum class Failure : std::uint8_t { none, connect, reset, timeout, malformed };
+// The handshake of a WebSocket is a GET, also where HTTP/2 calls it CONNECT (RFC 8441 5).
+bool is_idempotent(const Exchange& exchange) {
+  return exchange.upgrade == Upgrade::websocket || http::is_idempotent(exchange.request.method);
+}
 
-// The target closed it while it was idle, and that was not known yet.
+}  // namespace
+
 bool was_dead(const upstream::ClientSlot& client, Reason reason) {
   return reason == Reason::target_closed_early && client.has_value() &&
          client->connection_was_used() && client->received_nothing();
 }
 
-// Nothing was done with it, so its method does not matter.
 bool was_turned_away(const upstream::ClientSlot& client, Reason reason) {
   return reason == Reason::target_closed_early && client.has_value() && client->was_unprocessed();
 }
 
-// What is too large or too many for our limits is no failure: it would be so elsewhere, too.
 Failure failure_of(bool was_sent, Reason reason) {
   switch (reason) {
     case Reason::target_connect_refused:
@@ -45,11 +47,6 @@ Failure failure_of(bool was_sent, Reason reason) {
   }
 }
 
-// The handshake of a WebSocket is a GET, also where HTTP/2 calls it CONNECT (RFC 8441 5).
-bool is_idempotent(const Exchange& exchange) {
-  return exchange.upgrade == Upgrade::websocket || http::is_idempotent(exchange.request.method);
-}
-
 bool is_retried(const config::Retry& retry, Failure failure) {
   switch (failure) {
     case Failure::none: return false;
@@ -61,18 +58,12 @@ bool is_retried(const config::Retry& retry, Failure failure) {
   return false;
 }
 
-}  // namespace
-
-std::optional<target::Outcome> outcome_of(const Exchange& exchange,
-                                          const upstream::ClientSlot& client, Reason reason,
+std::optional<target::Outcome> outcome_of(const upstream::ClientSlot& client, Reason reason,
                                           std::uint16_t status) {
   if (reason == Reason::none) {
     return status >= 500 ? target::Outcome::server_error : target::Outcome::success;
   }
-  if (end_of_all_tries(exchange) != Reason::none || was_dead(client, reason) ||
-      was_turned_away(client, reason)) {
-    return std::nullopt;
-  }
+  if (was_dead(client, reason) || was_turned_away(client, reason)) return std::nullopt;
   // Of what it does it may do well.
   if (reason == Reason::target_websocket_not_offered) return std::nullopt;
   switch (failure_of(client.has_value(), reason)) {
@@ -84,6 +75,13 @@ std::optional<target::Outcome> outcome_of(const Exchange& exchange,
     case Failure::malformed: return target::Outcome::timeout;
   }
   return std::nullopt;
+}
+
+std::optional<target::Outcome> outcome_of(const Exchange& exchange,
+                                          const upstream::ClientSlot& client, Reason reason,
+                                          std::uint16_t status) {
+  if (reason != Reason::none && end_of_all_tries(exchange) != Reason::none) return std::nullopt;
+  return outcome_of(client, reason, status);
 }
 
 void report_try(Exchange& exchange, Reason reason) {

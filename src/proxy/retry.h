@@ -8,9 +8,24 @@
 
 namespace sluice::proxy {
 
+// What kind of failure a try's end was, as `retry.on` has them.
+enum class Failure : std::uint8_t { none, connect, reset, timeout, malformed };
+// What is too large or too many for our limits is no failure: it would be so elsewhere, too.
+[[nodiscard]] Failure failure_of(bool was_sent, observe::Reason reason);
+[[nodiscard]] bool is_retried(const config::Retry& retry, Failure failure);
+
+// The target closed the connection while it was idle, and that was not known yet.
+[[nodiscard]] bool was_dead(const upstream::ClientSlot& client, observe::Reason reason);
+// Nothing was done with the request, so its method does not matter.
+[[nodiscard]] bool was_turned_away(const upstream::ClientSlot& client, observe::Reason reason);
+
 // Of a try over `client` (without one when it had no connection) that ended with `reason`, or with
 // the answer of that status when it is none. Nothing: it says nothing about its target (the client
 // left, a limit of ours, a kept connection that had died of old age).
+[[nodiscard]] std::optional<target::Outcome> outcome_of(const upstream::ClientSlot& client,
+                                                        observe::Reason reason,
+                                                        std::uint16_t status);
+// Of a try of this exchange: none either when that had to end.
 [[nodiscard]] std::optional<target::Outcome> outcome_of(const Exchange& exchange,
                                                         const upstream::ClientSlot& client,
                                                         observe::Reason reason,

@@ -210,11 +210,13 @@ http::H2Settings http2_settings(const config::Model& model) {
   return settings;
 }
 
-// By index; those that some rule forwards to.
+// By index; those that some rule forwards to, asks, or sends copies to.
 std::vector<bool> groups_in_use(const Snapshot& snapshot, std::size_t count) {
   std::vector<bool> in_use(count, false);
   for (const SnapshotListener& listener : snapshot.listeners) {
     for (const route::Rule& rule : listener.table.rules()) {
+      if (rule.filters.forward_auth != nullptr) in_use[rule.filters.forward_auth->group] = true;
+      if (rule.filters.mirror != nullptr) in_use[rule.filters.mirror->group] = true;
       if (!rule.action.has_value()) continue;
       const auto* forward = std::get_if<route::Forward>(&*rule.action);
       if (forward == nullptr) continue;

@@ -4,14 +4,15 @@
 #include <string>
 #include <utility>
 
+#include "proxy/filters/mirror.h"
 #include "proxy/headers.h"
 #include "proxy/interrupt.h"
 #include "proxy/proxy_header_out.h"
 #include "proxy/replay.h"
 #include "proxy/reply.h"
 #include "proxy/request_pump.h"
+#include "proxy/target_connection.h"
 #include "proxy/upgrade.h"
-#include "sluice/observe/log.h"
 
 namespace sluice::proxy {
 
@@ -22,35 +23,6 @@ using observe::Reason;
 
 constexpr std::string_view h1_continue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view h2_continue = ":status: 100\r\n";
-
-Reason reason_of(net::DialError error) {
-  switch (error) {
-    case net::DialError::none: return Reason::none;
-    case net::DialError::refused: return Reason::target_connect_refused;
-    case net::DialError::failed: return Reason::target_connect_failed;
-    case net::DialError::timeout: return Reason::target_connect_timeout;
-    case net::DialError::descriptors_exhausted: return Reason::descriptors_exhausted;
-    case net::DialError::tls_failed: return Reason::target_tls_failed;
-    case net::DialError::tls_timeout: return Reason::target_tls_timeout;
-  }
-  return Reason::internal_error;
-}
-
-// With many requests at a time an answer finds its exchange out of the cache.
-base::Bytes often_used(const Exchange& exchange) {
-  const auto* const begin = reinterpret_cast<const char*>(&exchange);
-  return {begin, reinterpret_cast<const char*>(&exchange.hedge)};
-}
-
-bool take_kept(upstream::Pool& pool, Connected& connected) {
-  if (pool.is_http2()) {
-    connected.stream = pool.http2().take();
-  } else {
-    connected.connection = pool.take_idle();
-  }
-  connected.reused = connected.connection != nullptr || connected.stream.is_held();
-  return connected.reused;
-}
 
 // The usual way to a connection: nothing to wait for. Choosing a kept one is our own time: part of
 // what lies between the request's head and its dispatch.
@@ -69,14 +41,16 @@ net::Task<Reason> connect_try(Exchange& exchange) {
   watch_client(exchange);
   Connected connected;
   if (interruption(exchange) == Reason::none) {
-    connected = co_await connect(exchange, *exchange.pool, exchange.dialing, true);
+    // Of those that were open at the last try, any may have died with it.
+    const Connecting settings = connecting(exchange, *exchange.pool, exchange.request_sent_at);
+    connected = co_await connect(settings, *exchange.pool, exchange.dialing);
   }
   unwatch_client(exchange);
   const Reason ended = interruption(exchange);
   if (ended != Reason::none) co_return ended;
   if (connected.at_limit) co_return Reason::target_queue_full;
   if (connected.reason != Reason::none) {
-    report_connection_error(exchange, exchange.pool->target(), connected);
+    report_connection_error(*exchange.group, exchange.pool->target(), connected);
     co_return connected.reason;
   }
   exchange.reused_connection = connected.reused;
@@ -119,15 +93,16 @@ net::Task<Reason> await_offer(Exchange& exchange) {
     Connected connected;
     connected.reason = reason;
     connected.error_text = "no SETTINGS came";
-    report_connection_error(exchange, exchange.pool->target(), connected);
+    report_connection_error(*exchange.group, exchange.pool->target(), connected);
   }
   co_return reason;
 }
 
 Reason prepare_head(Exchange& exchange) {
   write_request_head(exchange, exchange.target->is_http2());
-  const bool did_fit = !exchange.head_buffer.is_empty();
-  return did_fit ? Reason::none : Reason::internal_error;
+  if (exchange.head_buffer.is_empty()) return Reason::internal_error;  // it did not fit
+  if (exchange.amendments != nullptr) begin_copy(exchange);
+  return Reason::none;
 }
 
 // A request without a body: one write, which nearly always ends at once; else finish_head is next.
@@ -153,6 +128,7 @@ net::Task<Reason> send_with_body(Exchange& exchange) {
   const bool is_replayed = exchange.replay.is_used;
   if (!is_replayed) {
     runs = body.take();
+    copy_content(exchange, runs);
     if (!body.is_finished()) {
       begin_replay(exchange);
       keep_for_replay(exchange, runs);
@@ -161,6 +137,7 @@ net::Task<Reason> send_with_body(Exchange& exchange) {
   const Reason defect = body_defect(exchange);
   if (defect != Reason::none) co_return defect;
   const bool complete = body.is_finished() && !is_replayed;
+  if (complete) end_copy(exchange);
   const std::string trailers = complete ? request_trailers(exchange) : std::string();
   upstream::Sender& sender = exchange.target->sender();
   sender.set_head(exchange.head_buffer.unread(), has_unknown_length(exchange.request));
@@ -259,63 +236,22 @@ net::Task<Reason> read_answer_head(Exchange& exchange) {
 
 }  // namespace
 
-void report_connection_error(Exchange& exchange, const target::Target& target,
-                             const Connected& connected) {
-  const std::string_view reason = observe::text(connected.reason);
-  exchange.group->count_connection_error(reason);
-  if (!observe::log_enabled(observe::Level::debug)) return;
-  observe::log(observe::Level::debug, std::string(reason) + ": " + exchange.group->settings().name +
-                                          " " + target.id() + ": " +
-                                          observe::escaped(connected.error_text));
+Connecting connecting(const Exchange& exchange, const upstream::Pool& pool,
+                      base::SteadyTime since) {
+  return {.group = *exchange.group,
+          .connect_timeout = exchange.timeouts.connect,
+          .handshake_timeout = exchange.model().timeouts.tls_handshake,
+          .since = since,
+          .proxy_header = proxy_header_of(*exchange.connection, pool.proxy_protocol())};
 }
 
 Reason client_write_failure(Transfer transfer) {
   return transfer == Transfer::expired ? Reason::client_write_timeout : Reason::client_closed;
 }
 
-net::Task<Connected> connect(Exchange& exchange, upstream::Pool& pool, net::Dialing& dialing,
-                             bool fresh_only) {
-  Connected connected;
-  if (!fresh_only && take_kept(pool, connected)) co_return connected;
-  connected.began = base::Steady::now();
-  if (pool.is_http2()) {
-    // Of those that were open at the last try, any may have died with it.
-    const base::SteadyTime since = fresh_only ? exchange.request_sent_at : base::SteadyTime{};
-    upstream::LeasedStream leased = co_await pool.http2().connect(
-        since, exchange.timeouts.connect, exchange.model().timeouts.tls_handshake, dialing);
-    connected.at_limit = leased.at_limit;
-    connected.reason = reason_of(leased.error);
-    connected.error_text = std::move(leased.error_text);
-    connected.stream = std::move(leased.lease);
-  } else {
-    upstream::Leased leased = co_await pool.connect(
-        exchange.timeouts.connect, exchange.model().timeouts.tls_handshake, dialing,
-        proxy_header_of(*exchange.connection, pool.proxy_protocol()));
-    connected.at_limit = leased.at_limit;
-    connected.reason = reason_of(leased.error);
-    connected.error_text = std::move(leased.error_text);
-    connected.connection = std::move(leased.connection);
-  }
-  if (connected.connection == nullptr && !connected.stream.is_held()) co_return connected;
-  connected.done = base::Steady::now();
-  exchange.group->cells().connect_time.record(connected.done - connected.began);
-  co_return connected;
-}
-
 void begin_client(const Exchange& exchange, Connected connected, upstream::ClientSlot& client) {
-  if (connected.stream.is_held()) {
-    return client.emplace<upstream::H2Client>(std::move(connected.stream),
-                                              exchange.timeouts.target_idle);
-  }
-  const config::Limits& limits = exchange.model().limits;
-  const http::HeadLimits head_limits{.first_line_bytes = limits.response_headers_bytes,
-                                     .field_bytes = limits.response_headers_bytes,
-                                     .fields_bytes = limits.response_headers_bytes,
-                                     .field_count = limits.header_count};
-  const http::BodyLimits body_limits{.chunk_extension_bytes = limits.chunk_extension_bytes,
-                                     .trailer_bytes = limits.trailer_bytes};
-  client.emplace<upstream::H1Client>(std::move(connected.connection), head_limits, body_limits,
-                                     exchange.timeouts.target_idle, often_used(exchange));
+  begin_client(exchange.model().limits, exchange.timeouts.target_idle, std::move(connected), client,
+               often_used(exchange));
 }
 
 net::Task<Reason> try_target(Exchange& exchange, bool fresh_only) {
@@ -346,10 +282,7 @@ net::Task<Reason> try_target(Exchange& exchange, bool fresh_only) {
 }
 
 void count_try(Exchange& exchange, upstream::TargetClient& client, std::uint16_t status) {
-  upstream::GroupCells& cells = exchange.group->cells();
-  cells.sent_bytes.add(client.sender().bytes_written());
-  cells.received_bytes.add(client.head_bytes() + client.body().content_bytes());
-  if (status >= 100 && status < 600) cells.answers_by_class[status / 100U - 1]->add();
+  count_try(exchange.group->cells(), client, status);
 }
 
 net::Task<> abandon_try(Exchange& exchange) {

@@ -59,10 +59,40 @@ CompressCells compress_cells(observe::Cells& cells, const std::string& listener)
   return made;
 }
 
+ForwardAuthCells forward_auth_cells(observe::Cells& cells, const std::string& group) {
+  const auto requests = [&](std::string_view result) {
+    return &cells.counter(Metric::forward_auth_requests_total, {group, result});
+  };
+  return {.allowed = requests("allowed"),
+          .denied = requests("denied"),
+          .failed = requests("failed"),
+          .failed_open = requests("failed_open")};
+}
+
+MirrorCells mirror_cells(observe::Cells& cells, const std::string& group) {
+  const auto copies = [&](std::string_view result) {
+    return &cells.counter(Metric::mirrored_requests_total, {group, result});
+  };
+  return {.answered = copies("answered"),
+          .failed = copies("failed"),
+          .timed_out = copies("timed_out"),
+          .cancelled = copies("cancelled"),
+          .too_large = copies("too_large"),
+          .too_many = copies("too_many"),
+          .incomplete = copies("incomplete")};
+}
+
 RuleView view_of(observe::Cells& cells, const Snapshot& snapshot, const std::string& listener,
                  const route::Rule& rule) {
-  RuleView view{.rule = &rule, .groups = {}, .rate_limits = {}, .compress = {}, .sessions = {}};
+  RuleView view;
+  view.rule = &rule;
   add_rate_limits(cells, listener, rule, view);
+  if (rule.filters.forward_auth != nullptr) {
+    view.forward_auth = forward_auth_cells(cells, rule.filters.forward_auth->group_name);
+  }
+  if (rule.filters.mirror != nullptr) {
+    view.mirror = mirror_cells(cells, rule.filters.mirror->group_name);
+  }
   if (rule.filters.compress != nullptr) view.compress = compress_cells(cells, listener);
   const auto* forward =
       rule.action.has_value() ? std::get_if<route::Forward>(&*rule.action) : nullptr;

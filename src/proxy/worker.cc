@@ -7,9 +7,12 @@
 #include <set>
 #include <utility>
 
+#include "proxy/filters/basic_auth.h"
 #include "proxy/filters/token_cache.h"
 #include "proxy/handshake_room.h"
+#include "proxy/side_request.h"
 #include "proxy/tunnel.h"
+#include "sluice/base/prefetch.h"
 #include "sluice/proxy/connection.h"
 #include "sluice/proxy/exchange.h"
 
@@ -35,10 +38,11 @@ std::set<const route::KeySource*> key_sources(const Snapshot& snapshot) {
 }  // namespace
 
 Worker::Worker(observe::Cells& cells, observe::AccessLogWriter& log_writer,
-               std::uint32_t worker_count)
+               std::uint32_t worker_count, PasswordVerifier* verifier)
     : cells_(cells),
       access_log_(log_writer, cells),
       handshakes_(std::make_unique<HandshakeRoom>(loop_)),
+      verifier_(verifier),
       worker_count_(worker_count) {
   for (std::size_t i = 1; i < desync_.size(); ++i) {
     const auto reason = static_cast<http::DesyncReason>(i);
@@ -61,6 +65,11 @@ Worker::~Worker() = default;
 TokenCaches& Worker::tokens() {
   if (tokens_ == nullptr) tokens_ = std::make_unique<TokenCaches>(cells_);
   return *tokens_;
+}
+
+Passwords& Worker::passwords() {
+  if (passwords_ == nullptr) passwords_ = std::make_unique<Passwords>(cells_, verifier_);
+  return *passwords_;
 }
 
 void Worker::apply(std::shared_ptr<const Snapshot> snapshot, std::vector<NewSocket> sockets,
@@ -154,6 +163,9 @@ void Worker::cut_deregistered() {
     for (std::size_t i = connections_.size(); i-- > 0;) {
       if (i < connections_.size()) connections_[i]->end_exchange_with(*leaving.pool);
     }
+    for (std::size_t i = side_requests_.size(); i-- > 0;) {
+      if (i < side_requests_.size()) side_requests_[i]->deregister(*leaving.pool);
+    }
   }
 }
 
@@ -213,7 +225,8 @@ void Worker::drain(std::chrono::milliseconds idle_grace, std::function<void()> d
   // Nothing waits below a millisecond: the next tick closes them.
   idle_grace_->set(std::max(idle_grace, std::chrono::milliseconds(1)));
   reconsider_tunnels();
-  if (connections_.empty() && drained_) std::exchange(drained_, nullptr)();
+  if (connections_.empty()) cancel_side_requests();
+  end_drain();
 }
 
 config::Milliseconds Worker::shutdown_deadline() const {
@@ -223,6 +236,7 @@ config::Milliseconds Worker::shutdown_deadline() const {
 void Worker::cut() {
   cutting_ = true;
   for (std::size_t i = connections_.size(); i-- > 0;) connections_[i]->cut();
+  cancel_side_requests();
   // Exchanges that wait for a target notice their client only later: all waiting ends now.
   loop_.deadlines.expire_all();
 }
@@ -248,7 +262,34 @@ void Worker::remove(Connection& connection) {
   connections_[connection.index_] = connections_.back();
   connections_[connection.index_]->index_ = connection.index_;
   connections_.pop_back();
-  if (draining_ && connections_.empty() && drained_) std::exchange(drained_, nullptr)();
+  if (!draining_ || !connections_.empty()) return;
+  // What is still done beside exchanges is done for nobody.
+  cancel_side_requests();
+  end_drain();
+}
+
+void Worker::end_drain() {
+  const bool is_over = draining_ && connections_.empty() && side_requests_.empty();
+  if (is_over && drained_) std::exchange(drained_, nullptr)();
+}
+
+// What ends one may end others with it: each is asked once, by its place.
+void Worker::cancel_side_requests() {
+  for (std::size_t i = side_requests_.size(); i-- > 0;) {
+    if (i < side_requests_.size()) side_requests_[i]->cancel();
+  }
+}
+
+void Worker::add(SideRequest& request) {
+  request.index_ = side_requests_.size();
+  side_requests_.push_back(&request);
+}
+
+void Worker::remove(SideRequest& request) {
+  side_requests_[request.index_] = side_requests_.back();
+  side_requests_[request.index_]->index_ = request.index_;
+  side_requests_.pop_back();
+  end_drain();
 }
 
 void Worker::add(Tunnel& tunnel) {
@@ -266,6 +307,8 @@ std::unique_ptr<Exchange> Worker::take_exchange() {
   if (spare_exchanges_.empty()) return std::make_unique<Exchange>();
   std::unique_ptr<Exchange> exchange = std::move(spare_exchanges_.back());
   spare_exchanges_.pop_back();
+  // Requests come in batches: the next one's will be in the cache.
+  if (!spare_exchanges_.empty()) base::prefetch(often_used(*spare_exchanges_.back()));
   return exchange;
 }
 

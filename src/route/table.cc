@@ -8,6 +8,7 @@
 #include "route/anchor.h"
 #include "route/claim_limits.h"
 #include "route/table/index.h"
+#include "route/two_authorizations.h"
 #include "route/unreachable.h"
 
 namespace sluice::route {
@@ -136,6 +137,7 @@ std::optional<Table> Table::build(const config::Listener& listener, const GroupL
   if (good) report_redirect_loops(listener, rules, found);
   // Only then nobody lacks a filter because it is wrong.
   if (!found.has_errors()) report_claim_limits(listener, rules, found);
+  if (!found.has_errors()) report_two_authorizations(listener, rules, found);
   good &= !found.has_errors();
   problems.add(found, "");
   if (!good) return std::nullopt;

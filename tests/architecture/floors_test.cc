@@ -36,9 +36,10 @@ struct Door {
 };
 const std::vector<Door> doors = {
     {"yaml-cpp/", {"config"}}, {"spdlog/", {"observe"}}, {"prometheus/", {"observe"}},
-    {"openssl/", {"net"}},     {"nghttp2/", {"http"}},   {"zlib.h", {"http"}},
-    {"brotli/", {"http"}},     {"zstd.h", {"http"}},     {"re2/", {"route"}},
-    {"pugixml", {"control"}},  {"CLI/", {"app"}},
+    {"openssl/", {"net"}},     {"crypt.h", {"net"}},     {"argon2.h", {"net"}},
+    {"nghttp2/", {"http"}},    {"zlib.h", {"http"}},     {"brotli/", {"http"}},
+    {"zstd.h", {"http"}},      {"re2/", {"route"}},      {"CLI/", {"app"}},
+    {"ares.h", {"net"}},       {"pugixml", {"control"}},
 };
 
 // Codecs, rules and state are plain functions and values: no I/O, so no Asio.

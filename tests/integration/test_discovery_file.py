@@ -52,11 +52,13 @@ def targets(proxy, name="targets"):
 
 
 def wait_for_targets(proxy, *expected):
-    """These are registered, and no others but those that drain."""
+    """These are registered, and no others but those that drain. Workers learn of new ones right
+    behind that, and have let go of those that drain."""
     addresses = {each if isinstance(each, str) else each.address for each in expected}
 
     def registered():
-        return {name for name, each in targets(proxy).items() if each["state"] != "draining"}
+        return {name for name, each in targets(proxy).items()
+                if each["state"] not in ("initial", "draining")}
 
     wait_until(lambda: registered() == addresses, lambda: f"{addresses}: {registered()}")
 
@@ -140,6 +142,31 @@ def test_a_reload_keeps_the_targets_and_their_connections(start_sluice, start_ta
     assert targets(proxy)[target.address]["state"] == "healthy"
 
 
+def test_another_file_begins_with_the_targets_of_the_former(start_sluice, start_target, file):
+    one, two = start_target(serve_body(b"one")), start_target(serve_body(b"two"))
+    file.write(one)
+    proxy = start_sluice(discovering(file))
+    other = List(file.path.with_name("other.json"))
+    proxy.reload(discovering(other))
+    proxy.wait_for_metric("sluice_discovery_looks_total", source=f"file {other.path}",
+                          result="failure")
+    assert ask(proxy).body == b"one"
+    other.write(two)
+    wait_for_targets(proxy, two)
+
+
+def test_a_source_that_a_reload_removes_takes_its_targets_along(start_sluice, start_target, file):
+    one, two = start_target(serve_body(b"one")), start_target(serve_body(b"two"))
+    file.write(one)
+    config = discovering(file, two)
+    proxy = start_sluice(config)
+    del config["target_groups"][0]["discovery"]
+    proxy.reload(config)
+    wait_for_targets(proxy, two)
+    assert {ask(proxy).body for _ in range(5)} == {b"two"}
+    assert "sluice_discovery_targets{" not in proxy.admin_get("/metrics").body.decode()
+
+
 @pytest.mark.parametrize("text", ["[]", "", "- [", "- api.internal:80\n", "targets: x"],
                          ids=["empty list", "empty", "no YAML", "a name", "no list"])
 def test_a_file_that_is_wrong_or_empty_changes_nothing(start_sluice, start_target, file, text):
@@ -182,8 +209,7 @@ def test_a_missing_file_at_the_start_is_no_reason_not_to_start(start_sluice, sta
     proxy = start_sluice(discovering(file))
     assert ask(proxy).status == 503
     file.write(target)
-    wait_for_targets(proxy, target)
-    assert ask(proxy).body == b"found"
+    wait_until(lambda: ask(proxy).body == b"found", "it serves")
 
 
 def test_hold_ends(start_sluice, start_target, file):
@@ -256,8 +282,11 @@ def test_a_target_that_is_to_drain_gets_nothing_new_and_stays_in_the_list(start_
     file.write({"address": old.address, "draining": True}, new)
     wait_until(lambda: targets(proxy)[old.address]["state"] == "draining", "it drains")
     assert {ask(proxy).body for _ in range(5)} == {b"new"}
+    # Nothing of it is left, but the file names it still.
+    proxy.wait_for_metric_value("sluice_targets", 0, state="draining")
+    assert targets(proxy)[old.address]["state"] == "draining"
     file.write(old, new)
-    wait_until(lambda: targets(proxy)[old.address]["state"] == "healthy", "it is back")
+    wait_for_targets(proxy, old, new)
     assert {ask(proxy).body for _ in range(10)} == {b"old", b"new"}
 
 

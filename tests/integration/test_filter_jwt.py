@@ -258,7 +258,7 @@ def test_keys_of_a_file_change_with_a_reload_and_a_wrong_file_changes_nothing(st
         keys_file()  # no key at all
         proxy.reload(result="failure")
         assert client.ask("GET", "/", bearer(other.token())).status == 200
-    assert "no key that verifies signatures" in proxy.error_log()
+    proxy.wait_for_error_log("no key that verifies signatures")
 
 
 def test_a_refused_request_with_a_body_leaves_the_connection_in_order(start, key):

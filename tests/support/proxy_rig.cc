@@ -9,7 +9,7 @@ namespace sluice::support {
 
 ProxyRig::ProxyRig()
     : log_writer_(metrics_),
-      worker_(std::make_unique<proxy::Worker>(metrics_.add_cells(), log_writer_, 1)) {}
+      worker_(std::make_unique<proxy::Worker>(metrics_.add_cells(), log_writer_, 1, &passwords_)) {}
 
 ProxyRig::~ProxyRig() {
   worker_->drain(std::chrono::milliseconds(1), [] {});

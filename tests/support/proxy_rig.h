@@ -12,6 +12,7 @@
 #include "sluice/config/load.h"
 #include "sluice/observe/access_log.h"
 #include "sluice/observe/metrics.h"
+#include "sluice/proxy/password_verifier.h"
 #include "sluice/proxy/snapshot.h"
 #include "sluice/proxy/worker.h"
 #include "sluice/target/registry.h"
@@ -58,6 +59,7 @@ class ProxyRig {
   net::TicketKeys ticket_keys_;
   std::shared_ptr<const proxy::Snapshot> snapshot_;
   std::map<std::string, net::Endpoint> bound_;
+  proxy::PasswordVerifier passwords_{0};  // without threads: what is asked waits for ever
   std::unique_ptr<proxy::Worker> worker_;
 };
 

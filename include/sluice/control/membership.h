@@ -101,9 +101,9 @@ class Membership {
   // As it will be when a configuration with this plan is taken over.
   [[nodiscard]] std::shared_ptr<const target::TargetSet> set_of(const std::string& group,
                                                                 const GroupPlan& plan);
-  // For status: those that somebody names, but that are not in the set, for they drain or have
-  // drained. `all` is what Targets tells of the group.
-  void add_held_back(std::string_view group, std::vector<TargetStatus>& all) const;
+  // For status: those that somebody names, and that Targets, whose word on the group `all` is, does
+  // not tell of: they are about to be registered, or are to drain and have done so.
+  void add_others(std::string_view group, std::vector<TargetStatus>& all) const;
 
   [[nodiscard]] target::Registry& registry() { return registry_; }
 

@@ -85,6 +85,7 @@ class Poller {
   void watch();
   void turn();
   void dispatch(int count);
+  void prefetch_next() const;
   [[nodiscard]] bool add(Descriptor& descriptor);
   void remove(Descriptor& descriptor);
 

@@ -68,6 +68,7 @@ struct AccessRecord {
   std::string_view tls_protocol;  // "TLSv1.3"
   std::string_view tls_cipher;
   std::string_view sni;
+  std::string_view user;  // that the filter basic_auth has verified; there only where it is one
   const ProxyFacts* proxy = nullptr;         // those that are there follow the fields of every line
   std::chrono::nanoseconds header_time{-1};  // first byte to the end of the request's head
   std::chrono::nanoseconds connect_time{-1};   // to the target, TLS included; 0 on a reused one

@@ -112,6 +112,9 @@ enum class Metric : std::uint8_t {
   discovery_looks_total,              // {target_group, source, result} success | empty | failure
   discovery_refused_addresses_total,  // {target_group, source}
   jwt_cache_total,                    // {result} hit | miss
+  basic_auth_cache_total,             // {result} hit | miss
+  forward_auth_requests_total,        // {target_group, result} as proxy::ForwardAuthCells
+  mirrored_requests_total,            // {target_group, result} as proxy::MirrorCells
   // gauges
   client_connections,                        // {listener}
   client_connections_idle,                   // {listener}
@@ -130,6 +133,7 @@ enum class Metric : std::uint8_t {
   certificate_expiry_timestamp_seconds,      // {listener, certificate} certificate: its file's name
   jwks_last_success_timestamp_seconds,       // {jwks}
   jwks_keys,                                 // {jwks}
+  basic_auth_waiting,                        // {}
   discovery_last_success_timestamp_seconds,  // {target_group, source}
   discovery_targets,                         // {target_group, source}
   discovery_held,                            // {target_group, source} 1: kept without an answer

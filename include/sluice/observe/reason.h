@@ -62,6 +62,10 @@ enum class Reason : std::uint8_t {
   body_timeout,                     // 408
   address_not_admitted,             // 403: the filter ip_access
   rate_limited,                     // 429: the filter rate_limit
+  basic_auth_missing,               // 401: the filter basic_auth: no name and password
+  basic_auth_malformed,             // 401: more than one Authorization, no base64, control bytes
+  basic_auth_refused,               // 401: an unknown user or a wrong password
+  basic_auth_unavailable,           // 503: no room among the requests that wait to be verified
   jwt_missing,                      // 401: the filter jwt: no token where it is looked for
   jwt_malformed,                    // 401: more than one, too long, or no signed token
   jwt_algorithm_refused,            // 401: `none`, an HMAC, or one that the filter does not allow
@@ -73,8 +77,12 @@ enum class Reason : std::uint8_t {
   jwt_audience_refused,   // 401
   jwt_claims_refused,     // 401: a required claim is missing or has another value
   jwt_keys_unavailable,   // 503: the keys could not be fetched yet, or for too long
-  no_rule,                // 404: default action of a listener without one
-  too_many_connections,   // connection closed
+  forward_auth_denied,    // 401, 403 or 3xx: what the service of the filter forward_auth answered
+  forward_auth_failed,    // 502: it gave no usable answer
+  forward_auth_timeout,   // 504: it gave none in time
+  forward_auth_unavailable,  // 503: none of its targets could be asked
+  no_rule,                   // 404: default action of a listener without one
+  too_many_connections,      // connection closed
   // --- routing
   redirect_too_long,       // 507
   rewrite_failed,          // 500: what the filter rewrite gives is no target of a request

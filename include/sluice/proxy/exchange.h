@@ -166,6 +166,12 @@ struct Exchange {
 // The life of a request whose head has been read (or refused: `defect`).
 [[nodiscard]] net::Task<After> run(Exchange& exchange, observe::Reason defect);
 
+// What each exchange touches: with many at a time it is out of the cache when its turn comes.
+[[nodiscard]] inline base::Bytes often_used(const Exchange& exchange) {
+  const auto* const begin = reinterpret_cast<const char*>(&exchange);
+  return {begin, reinterpret_cast<const char*>(&exchange.hedge)};
+}
+
 // To be called where an exchange ends for another reason than the target's own answer.
 void set_end(Exchange& exchange, observe::Reason reason);
 

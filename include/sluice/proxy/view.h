@@ -33,6 +33,25 @@ struct CompressCells {
   observe::Counter* output_bytes;
 };
 
+// Of a rule with the filter forward_auth.
+struct ForwardAuthCells {
+  observe::Counter* allowed;
+  observe::Counter* denied;
+  observe::Counter* failed;
+  observe::Counter* failed_open;
+};
+
+// Of a rule with the filter mirror; they outlive it, for they are the group's.
+struct MirrorCells {
+  observe::Counter* answered;
+  observe::Counter* failed;
+  observe::Counter* timed_out;
+  observe::Counter* cancelled;
+  observe::Counter* too_large;
+  observe::Counter* too_many;
+  observe::Counter* incomplete;
+};
+
 // A rule and one of the groups that it forwards to.
 struct RuleGroupView {
   std::array<observe::HeldCounter, 5> requests_by_class;  // 1xx..5xx; gone with the rule's name
@@ -47,6 +66,8 @@ struct RuleView {
   std::vector<RuleGroupView> groups;
   std::vector<RateLimitCells> rate_limits;  // in the order of the limits
   std::optional<CompressCells> compress;
+  std::optional<ForwardAuthCells> forward_auth;
+  std::optional<MirrorCells> mirror;
   // As upstream::SessionResult; with group stickiness only.
   std::array<observe::HeldCounter, upstream::session_results> sessions;
 

@@ -27,6 +27,9 @@ namespace sluice::proxy {
 
 class Connection;
 class HandshakeRoom;
+class PasswordVerifier;
+struct Passwords;
+class SideRequest;
 class TokenCaches;
 class Tunnel;
 struct Exchange;
@@ -52,8 +55,10 @@ struct NewSocket {
 
 class Worker {
  public:
-  // `worker_count`: of the process, for limits that are shared out.
-  Worker(observe::Cells& cells, observe::AccessLogWriter& log_writer, std::uint32_t worker_count);
+  // `worker_count`: of the process, for limits that are shared out. `verifier`: the process's,
+  // which outlives the worker; without it no password is right.
+  Worker(observe::Cells& cells, observe::AccessLogWriter& log_writer, std::uint32_t worker_count,
+         PasswordVerifier* verifier = nullptr);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -68,7 +73,8 @@ class Worker {
   void apply(const std::shared_ptr<const upstream::GroupSettings>& settings);
 
   // No new connections; the next answer on each connection says close; connections that stay idle
-  // for `idle_grace` are closed. `drained` is called once when the last has gone.
+  // for `idle_grace` are closed. `drained` is called once when the last has gone, and with it what
+  // was done beside.
   void drain(std::chrono::milliseconds idle_grace, std::function<void()> drained);
   // Ends every connection now.
   void cut();
@@ -83,7 +89,8 @@ class Worker {
   [[nodiscard]] observe::AccessLog& access_log() { return access_log_; }
   [[nodiscard]] Random& random() { return random_; }
   [[nodiscard]] HandshakeRoom& handshakes() { return *handshakes_; }
-  [[nodiscard]] TokenCaches& tokens();  // of the filter jwt
+  [[nodiscard]] TokenCaches& tokens();   // of the filter jwt
+  [[nodiscard]] Passwords& passwords();  // of the filter basic_auth
   [[nodiscard]] observe::Counter& ends(observe::Reason reason) {
     return *ends_[static_cast<std::size_t>(reason)];
   }
@@ -97,6 +104,8 @@ class Worker {
   void remove(Connection& connection);
   void add(Tunnel& tunnel);
   void remove(Tunnel& tunnel);
+  void add(SideRequest& request);
+  void remove(SideRequest& request);
   // Of the configuration in force.
   [[nodiscard]] config::Milliseconds shutdown_deadline() const;
 
@@ -119,13 +128,17 @@ class Worker {
   void reconsider_tunnels();
   void forget_registered_again();
   void cut_deregistered();
+  void cancel_side_requests();
+  void end_drain();
 
   observe::Cells& cells_;
   net::Loop loop_;
   observe::AccessLog access_log_;
   Random random_;
   std::unique_ptr<HandshakeRoom> handshakes_;
-  std::unique_ptr<TokenCaches> tokens_;  // null until somebody asks
+  std::unique_ptr<TokenCaches> tokens_;   // null until somebody asks
+  std::unique_ptr<Passwords> passwords_;  // the same
+  PasswordVerifier* verifier_;
   std::array<observe::Counter*, observe::reason_count> ends_;
   std::array<observe::Counter*, http::desync_reason_count> desync_{};  // but for `none`
   std::map<std::string, std::shared_ptr<upstream::Group>> groups_;
@@ -134,6 +147,7 @@ class Worker {
   std::vector<std::unique_ptr<Exchange>> spare_exchanges_;
   std::vector<Connection*> connections_;  // each knows its index
   std::vector<Tunnel*> tunnels_;          // the same
+  std::vector<SideRequest*> side_requests_;
   // Targets that left their group: what is under way there may go on until its time.
   struct Leaving {
     std::shared_ptr<upstream::Group> group;

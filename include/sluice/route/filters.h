@@ -21,12 +21,15 @@
 #include "sluice/config/model.h"
 #include "sluice/config/node.h"
 #include "sluice/route/action.h"
+#include "sluice/route/filters/basic_auth.h"
 #include "sluice/route/filters/compress.h"
 #include "sluice/route/filters/cors.h"
 #include "sluice/route/filters/error_pages.h"
+#include "sluice/route/filters/forward_auth.h"
 #include "sluice/route/filters/header_edits.h"
 #include "sluice/route/filters/ip_access.h"
 #include "sluice/route/filters/jwt.h"
+#include "sluice/route/filters/mirror.h"
 #include "sluice/route/filters/rate_limit.h"
 #include "sluice/route/filters/rewrite.h"
 
@@ -37,9 +40,12 @@ struct Filters {
   std::shared_ptr<const IpAccess> ip_access;
   std::shared_ptr<const Cors> cors;
   std::shared_ptr<const RateLimits> rate_limit;
+  std::shared_ptr<const BasicAuth> basic_auth;
   std::shared_ptr<const Jwt> jwt;
+  std::shared_ptr<const ForwardAuth> forward_auth;
   std::shared_ptr<const Rewrite> rewrite;
   std::shared_ptr<const HeaderEdits> request_headers;
+  std::shared_ptr<const Mirror> mirror;
   std::shared_ptr<const Compress> compress;
   std::shared_ptr<const HeaderEdits> response_headers;
   std::shared_ptr<const ErrorPages> error_pages;

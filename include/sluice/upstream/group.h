@@ -38,7 +38,7 @@ struct GroupSettings {
   config::ProxyHeaderVersion proxy_protocol = config::ProxyHeaderVersion::off;
   bool is_grpc = false;  // with http2: checked as gRPC unless told else
   Http2Settings http2;   // towards targets
-  bool in_use = true;    // some rule forwards to it
+  bool in_use = true;    // some rule, or a filter, has work for it
   config::TargetPool pool;
   config::TimeoutOverrides timeouts;
   config::PassiveHealth passive_health;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "route/actions/makers.h"
+#include "route/group_name.h"
 #include "route/kind.h"
 #include "sluice/base/hash.h"
 #include "sluice/base/text.h"
@@ -16,26 +17,11 @@ using NodeKind = config::Node::Kind;
 
 constexpr std::uint32_t weight_max = 999;  // as in ALB
 
-std::string unknown_group(const config::Node& value, std::string_view name,
-                          const GroupLookup& groups) {
-  const std::vector<std::string_view> known(groups.names().begin(), groups.names().end());
-  std::string what = "no target group " + value.quoted();
-  if (const auto near = config::nearest(name, known)) {
-    return what + "; did you mean '" + std::string(*near) + "'?";
-  }
-  return what + (known.empty() ? "; there are none" : "; there are: " + list_of(known));
-}
-
 std::optional<Forward::To> read_group(const config::Node& value, const GroupLookup& groups,
                                       config::Problems& problems) {
-  auto name = value.as_string(problems);
-  if (!name) return std::nullopt;
-  const auto group = groups(*name);
-  if (!group) {
-    value.error(unknown_group(value, *name, groups), problems);
-    return std::nullopt;
-  }
-  return Forward::To{.group = *group, .name = *std::move(name)};
+  auto named = read_group_name(value, groups, problems);
+  if (!named) return std::nullopt;
+  return Forward::To{.group = named->index, .name = std::move(named->name)};
 }
 
 // One of several. False when a problem was recorded.

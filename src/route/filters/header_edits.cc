@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "route/field_text.h"
+#include "route/filters/field_kinds.h"
 #include "sluice/base/text.h"
 #include "sluice/http/field.h"
 
@@ -17,34 +18,6 @@ using config::Problems;
 using http::FieldName;
 
 constexpr std::size_t fields_max = 64;
-
-// They say how far a message goes, or whose connection it is, or prove a handshake.
-bool belongs_to_connection(std::string_view name) {
-  constexpr std::array known{FieldName::content_length, FieldName::expect, FieldName::trailer};
-  constexpr std::array<std::string_view, 7> others{
-      "HTTP2-Settings", "Sec-WebSocket-Key", "Sec-WebSocket-Accept",  "Sec-WebSocket-Extensions",
-      "Grpc-Status",    "Grpc-Message",      "Sec-WebSocket-Version",
-  };
-  const FieldName token = http::field_name(name);
-  return http::is_hop_by_hop(token) || std::ranges::find(known, token) != known.end() ||
-         std::ranges::any_of(
-             others, [name](auto other) { return base::equals_ignoring_case(name, other); });
-}
-
-// Sluice writes them into every request, one of each; which certificate fields there are depends on
-// the client.
-bool is_written_by_us(std::string_view name) {
-  constexpr std::string_view certificate = "x-amzn-mtls-";
-  switch (http::field_name(name)) {
-    case FieldName::x_forwarded_for:
-    case FieldName::x_forwarded_proto:
-    case FieldName::x_forwarded_port:
-    case FieldName::x_request_id:
-    case FieldName::traceparent:
-    case FieldName::via: return true;
-    default: return base::equals_ignoring_case(name.substr(0, certificate.size()), certificate);
-  }
-}
 
 bool is_certificate_field(std::string_view name) {
   return is_written_by_us(name) && http::field_name(name) == FieldName::other;

@@ -8,10 +8,10 @@
 #include <utility>
 
 #include "route/conditions/values.h"
+#include "route/filters/free_header.h"
 #include "route/filters/jwt_key_settings.h"
 #include "route/filters/readers.h"
 #include "sluice/base/text.h"
-#include "sluice/http/field.h"
 
 namespace sluice::route {
 namespace {
@@ -23,26 +23,6 @@ using namespace std::chrono_literals;
 constexpr std::size_t text_bytes_max = 256;  // as ALB
 constexpr std::size_t values_max = 32;
 constexpr std::size_t claims_max = 16;
-
-bool is_name(std::string_view text, std::string_view besides) {
-  const auto is_good = [&](char c) {
-    return (c >= '0' && c <= '9') || (base::lower(c) >= 'a' && base::lower(c) <= 'z') ||
-           besides.find(c) != std::string_view::npos;
-  };
-  return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, is_good);
-}
-
-// Without '_' and its like, which some targets take for '-'; and no field that frames, routes,
-// authenticates or belongs to the connection.
-bool is_free_header(std::string_view name) {
-  if (!is_name(name, "-") || http::field_name(name) != http::FieldName::other) return false;
-  const std::string lower = base::to_lower(name);
-  return !lower.starts_with("content-") && !lower.starts_with("x-amzn-") &&
-         !lower.starts_with("sec-websocket-") && lower != "http2-settings";
-}
-
-constexpr const char* header_wanted =
-    "must be a header of letters, digits and '-' that Sluice does not use itself, not ";
 
 std::vector<std::string> read_texts(const Node& node, Problems& problems) {
   const auto parse = [&](const Node& item, const std::string& text) -> std::optional<std::string> {

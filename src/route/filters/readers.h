@@ -17,14 +17,23 @@ void read_cors(const config::Node& value, Filters& filters, const FilterContext&
 void read_rate_limit(const config::Node& value, Filters& filters, const FilterContext& context,
                      config::Problems& problems);
 
+void read_basic_auth(const config::Node& value, Filters& filters, const FilterContext& context,
+                     config::Problems& problems);
+
 void read_jwt(const config::Node& value, Filters& filters, const FilterContext& context,
               config::Problems& problems);
+
+void read_forward_auth(const config::Node& value, Filters& filters, const FilterContext& context,
+                       config::Problems& problems);
 
 void read_rewrite(const config::Node& value, Filters& filters, const FilterContext& context,
                   config::Problems& problems);
 
 void read_request_headers(const config::Node& value, Filters& filters, const FilterContext& context,
                           config::Problems& problems);
+
+void read_mirror(const config::Node& value, Filters& filters, const FilterContext& context,
+                 config::Problems& problems);
 
 void read_response_headers(const config::Node& value, Filters& filters,
                            const FilterContext& context, config::Problems& problems);

@@ -6,12 +6,14 @@
 #include <chrono>
 #include <coroutine>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "control/discovery/kinds.h"
 #include "control/discovery/settings.h"
 #include "support/peer.h"
 
@@ -255,7 +257,7 @@ TEST_F(DiscoveryTest, a_loss_in_an_answer_with_a_lifetime_is_confirmed_when_that
   pass_time(milliseconds(4'000));
   EXPECT_EQ(script.looks, 2U);
   EXPECT_EQ(ids().size(), 3U);
-  pass_time(milliseconds(1'200));
+  pass_time(milliseconds(2'000));
   EXPECT_EQ(ids(), (Ids{"10.0.0.1"}));
 }
 
@@ -361,6 +363,18 @@ TEST_F(DiscoveryTest, nothing_happens_after_the_stop) {
   apply({{"g", "a"}});
   pass_time(milliseconds(20'000));
   EXPECT_EQ(script.looks, 0U);
+}
+
+TEST(DiscoveryDoor, every_kind_has_its_test) {
+  const std::filesystem::path tests =
+      std::filesystem::path(SLUICE_SOURCE_ROOT) / "tests/unit/control";
+  EXPECT_FALSE(discovery::kinds().empty());
+  for (const discovery::Kind& kind : discovery::kinds()) {
+    const std::string name = std::string(kind.name) + "_test.cc";
+    EXPECT_TRUE(std::filesystem::exists(tests / ("discovery_" + name)) ||
+                std::filesystem::exists(tests / "discovery" / name))
+        << kind.name;
+  }
 }
 
 }  // namespace

@@ -95,14 +95,32 @@ TEST_F(MembershipTest, who_is_to_drain_is_not_in_the_set_but_in_the_status) {
   configure({member("10.0.0.1", 5), member("10.0.0.2")});
   membership_.set_override("g", "10.0.0.1:80", MemberOverride{.is_draining = true});
   EXPECT_EQ(set(), (Ids{"10.0.0.2 1 config"}));
-  std::vector<TargetStatus> all;
-  membership_.add_held_back("g", all);
-  ASSERT_EQ(all.size(), 1U);
+  std::vector<TargetStatus> all(1);
+  all[0].id = "10.0.0.2:80";
+  membership_.add_others("g", all);
+  ASSERT_EQ(all.size(), 2U);
+  all.erase(all.begin());
   EXPECT_EQ(all[0].id, "10.0.0.1:80");
   EXPECT_EQ(all[0].weight, 5U);
   EXPECT_EQ(all[0].sources, "config");
   EXPECT_EQ(all[0].state, target::State::draining);
-  membership_.add_held_back("g", all);  // it is known already
+  membership_.add_others("g", all);  // it is known already
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[1].id, "10.0.0.2:80");
+}
+
+TEST_F(MembershipTest, who_is_about_to_be_registered_is_in_the_status_at_once) {
+  configure({});
+  membership_.put_api("g", member("10.0.0.1", 3, "a"));
+  std::vector<TargetStatus> all;
+  membership_.add_others("g", all);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].state, target::State::initial);
+  EXPECT_EQ(all[0].reason, target::StateReason::registration_in_progress);
+  EXPECT_EQ(all[0].weight, 3U);
+  EXPECT_EQ(all[0].sources, "api");
+  EXPECT_EQ(all[0].zone, "a");
+  membership_.add_others("nobody", all);
   EXPECT_EQ(all.size(), 1U);
 }
 

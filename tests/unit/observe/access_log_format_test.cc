@@ -18,14 +18,23 @@ namespace {
 using namespace std::chrono_literals;
 
 std::vector<std::string_view AccessRecord::*> all_texts() {
-  return {&AccessRecord::client_address, &AccessRecord::listener,
-          &AccessRecord::scheme,         &AccessRecord::method,
-          &AccessRecord::host,           &AccessRecord::target,
-          &AccessRecord::protocol,       &AccessRecord::rule,
-          &AccessRecord::target_group,   &AccessRecord::target_address,
-          &AccessRecord::request_id,     &AccessRecord::user_agent,
-          &AccessRecord::referer,        &AccessRecord::tls_protocol,
-          &AccessRecord::tls_cipher,     &AccessRecord::sni};
+  return {&AccessRecord::client_address,
+          &AccessRecord::listener,
+          &AccessRecord::scheme,
+          &AccessRecord::method,
+          &AccessRecord::host,
+          &AccessRecord::target,
+          &AccessRecord::protocol,
+          &AccessRecord::rule,
+          &AccessRecord::target_group,
+          &AccessRecord::target_address,
+          &AccessRecord::request_id,
+          &AccessRecord::user_agent,
+          &AccessRecord::referer,
+          &AccessRecord::tls_protocol,
+          &AccessRecord::tls_cipher,
+          &AccessRecord::sni,
+          &AccessRecord::user};
 }
 
 AccessRecord typical() {
@@ -93,6 +102,13 @@ TEST_F(AccessLogJson, a_line_has_all_fields_in_their_order) {
             R"("tls_cipher":"TLS_AES_128_GCM_SHA256","sni":"example.org","header_time":0.000021,)"
             R"("connect_time":0.000000,"response_time":12.345678,"total_time":3600.000000})"
             "\n");
+}
+
+TEST_F(AccessLogJson, a_user_is_there_only_where_there_is_one) {
+  AccessRecord record = typical();
+  EXPECT_EQ(json(record).find("user\":"), std::string::npos);
+  record.user = "al\"ice";
+  EXPECT_TRUE(json(record).ends_with(",\"user\":\"al\\\"ice\"}\n")) << json(record);
 }
 
 TEST_F(AccessLogJson, what_a_proxy_header_said_follows_where_it_said_anything) {
@@ -211,7 +227,7 @@ TEST_F(AccessLogJson, random_bytes_in_all_fields_give_exactly_one_line_of_json_T
     boost::json::error_code error;
     const auto parsed = boost::json::parse(line, error);
     ASSERT_FALSE(error) << line;
-    ASSERT_EQ(parsed.as_object().size(), 31U) << line;
+    ASSERT_EQ(parsed.as_object().size(), record.user.empty() ? 31U : 32U) << line;
   }
 }
 
@@ -245,7 +261,7 @@ TEST_F(AccessLogJson, the_longest_line_keeps_its_promise) {
       std::chrono::nanoseconds::max();
   const std::string line = json(record);
   EXPECT_LE(line.size(), longest_line);
-  EXPECT_EQ(boost::json::parse(line).as_object().size(), 37U);
+  EXPECT_EQ(boost::json::parse(line).as_object().size(), 38U);
   EXPECT_LE(combined(record).size(), longest_line);
 }
 
@@ -276,6 +292,19 @@ TEST_F(AccessLogCombined, a_line_is_that_of_nginx_and_apache) {
 
 TEST_F(AccessLogCombined, what_is_empty_is_a_dash_and_a_status_has_three_digits) {
   EXPECT_EQ(combined({}), "- - - [01/Jan/1970:00:00:00 +0000] \"-\" 000 0 \"-\" \"-\"\n");
+}
+
+TEST_F(AccessLogCombined, a_user_is_one_word_and_nobody_a_dash) {
+  const auto start_for = [this](std::string_view user) {
+    AccessRecord record = typical();
+    record.user = user;
+    const std::string line = combined(record);
+    return line.substr(0, line.find(" ["));
+  };
+  EXPECT_EQ(start_for("alice"), "192.0.2.7 - alice");
+  EXPECT_EQ(start_for("-"), "192.0.2.7 - \\x2D");
+  EXPECT_EQ(start_for("a \"b\"  c"), "192.0.2.7 - a\\x20\\x22b\\x22\\x20\\x20c");
+  EXPECT_EQ(start_for(std::string(1000, ' ')).size(), 12 + value_most * 4);
 }
 
 TEST_F(AccessLogCombined, escapes_are_hexadecimal) {
