@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 
 namespace sluice::net {
 
@@ -33,11 +34,6 @@ bool KeyedDigest::digest(std::initializer_list<std::string_view> texts, Sha256& 
                          digest.data(), &size) != nullptr;
   wipe(whole);
   return done && size == digest.size();
-}
-
-void wipe(std::string& secret) {
-  OPENSSL_cleanse(secret.data(), secret.size());
-  secret.clear();
 }
 
 }  // namespace sluice::net

@@ -4,10 +4,10 @@
 
 #include <array>
 #include <initializer_list>
-#include <string>
 #include <string_view>
 
 #include "sluice/net/digest.h"
+#include "sluice/net/secret.h"
 
 namespace sluice::net {
 
@@ -27,9 +27,5 @@ class KeyedDigest {
  private:
   std::array<unsigned char, 32> key_;
 };
-
-// Overwrites a secret; the text is empty then. What the string had held elsewhere before it grew is
-// not found.
-void wipe(std::string& secret);
 
 }  // namespace sluice::net
