@@ -4,10 +4,10 @@
 
 #include <array>
 #include <initializer_list>
-#include <string>
 #include <string_view>
 
 #include "sluice/net/digest.h"
+#include "sluice/net/secret.h"
 
 namespace sluice::net {
 

@@ -12,6 +12,7 @@
 namespace sluice::net {
 
 // Overwrites all of it, in a way that compilers do not leave out, and empties the text.
+// What a string had held elsewhere before it grew is not found.
 void wipe(std::string& text);
 void wipe(std::span<unsigned char> octets);
 

@@ -1,16 +1,13 @@
 #include "control/discovery/ec2/query.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <utility>
 
-#include "control/discovery/ec2/credential_chain.h"
 #include "control/discovery/ec2/error_codes.h"
 #include "control/discovery/ec2/patience.h"
 #include "control/discovery/ec2/signature.h"
-#include "control/discovery/ec2/times.h"
 #include "control/health/schedule.h"
 #include "sluice/observe/log.h"
 
@@ -20,24 +17,9 @@ namespace {
 using namespace std::chrono_literals;
 using config::Milliseconds;
 
-constexpr auto clock_tolerance = 4min;  // AWS bears five
 constexpr auto service_is_kept_for = 1h;
 constexpr std::uint32_t doublings_max = 10;
 constexpr Milliseconds failure_is_fresh_for{1'000};
-
-// Those that are to be drained are asked for, too: they are still there.
-constexpr std::array<std::string_view, 3> states{"running", "shutting-down", "stopping"};
-
-void append_filter(std::string& form, std::size_t number, std::string_view name) {
-  form += "&Filter." + std::to_string(number) + ".Name=";
-  append_form_encoded(form, name);
-}
-
-void append_value(std::string& form, std::size_t filter, std::size_t number,
-                  std::string_view value) {
-  form += "&Filter." + std::to_string(filter) + ".Value." + std::to_string(number) + "=";
-  append_form_encoded(form, value);
-}
 
 // Throttling is not answered with more of it.
 bool may_pass(const HttpAnswer& answer) {
@@ -45,64 +27,6 @@ bool may_pass(const HttpAnswer& answer) {
 }
 
 }  // namespace
-
-// --- the question -------------------------------------------------------------------------------
-
-std::string Question::fingerprint() const {
-  std::string text = region + '\n' + endpoint + '\n' + std::to_string(timeout.count());
-  for (const TagFilter& tag : tags) {
-    text += '\n' + std::to_string(tag.name.size()) + ':' + tag.name;
-    for (const std::string& value : tag.values) {
-      text += ' ' + std::to_string(value.size()) + ':' + value;
-    }
-  }
-  return text;
-}
-
-std::string form_of(const Question& question, std::string_view token) {
-  std::string form = "Action=DescribeInstances&Version=2016-11-15";
-  std::size_t filter = 0;
-  for (const TagFilter& tag : question.tags) {
-    append_filter(form, ++filter, "tag:" + tag.name);
-    std::size_t number = 0;
-    for (const std::string& value : tag.values) append_value(form, filter, ++number, value);
-  }
-  append_filter(form, ++filter, "instance-state-name");
-  std::size_t number = 0;
-  for (const std::string_view state : states) append_value(form, filter, ++number, state);
-  form += "&MaxResults=" + std::to_string(page_instances);
-  if (!token.empty()) {
-    form += "&NextToken=";
-    append_form_encoded(form, token);
-  }
-  return form;
-}
-
-// --- the session --------------------------------------------------------------------------------
-
-Session::Session(net::Loop& loop, Environment environment)
-    : loop_(loop),
-      environment_(std::move(environment)),
-      metadata_(loop, environment_),
-      chain_{.loop = loop_, .environment = environment_, .metadata = metadata_},
-      credentials_(
-          loop, [this](std::string region) { return fetch_credentials(chain_, std::move(region)); },
-          [this] { return now(); }) {}
-
-bool Session::set_clock(const std::string& date) {
-  const auto theirs = parse_http_date(date);
-  if (!theirs) return false;
-  const auto off = *theirs - now();
-  if (off < clock_tolerance && off > -clock_tolerance) return false;
-  ahead_ = *theirs - loop_.clock.wall();
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(ahead_).count();
-  observe::log(observe::Level::warning,
-               "ec2: the clock of this machine is " + std::to_string(std::abs(seconds)) + " s " +
-                   (seconds > 0 ? "behind" : "ahead of") + " that of AWS, whose time is taken");
-  return true;
-}
-
-// --- one call after the other -------------------------------------------------------------------
 
 struct Query::Outcome {
   std::vector<Instance> instances;

@@ -11,37 +11,19 @@
 #include <vector>
 
 #include "control/discovery/ec2/answers.h"
-#include "control/discovery/ec2/credential_chain.h"
-#include "control/discovery/ec2/credential_store.h"
 #include "control/discovery/ec2/errand.h"
-#include "control/discovery/ec2/instance_metadata.h"
+#include "control/discovery/ec2/question.h"
 #include "control/discovery/ec2/region.h"
+#include "control/discovery/ec2/session.h"
 #include "sluice/config/model.h"
 
 namespace sluice::control::discovery::ec2 {
 
-inline constexpr std::size_t page_instances = 200;  // asked for; a page may have fewer
 inline constexpr std::size_t pages_max = 100;
 inline constexpr std::size_t instances_max = 5'000;
 inline constexpr std::size_t query_bytes_max = std::size_t{64} << 20;  // all pages together
 inline constexpr config::Milliseconds query_time{60'000};  // to the last page that is asked for
 inline constexpr config::Milliseconds throttled_longest{300'000};
-
-struct TagFilter {
-  std::string name;
-  std::vector<std::string> values;  // any of these; with the wildcards of EC2
-};
-
-struct Question {
-  std::string region;    // empty: of the environment, or the instance
-  std::string endpoint;  // URL; empty: the region's
-  std::vector<TagFilter> tags;
-  config::Milliseconds timeout{10'000};  // of one call
-  config::Milliseconds refresh{15'000};  // of the group that asks first: how throttling grows
-
-  // Equal text: the same question.
-  [[nodiscard]] std::string fingerprint() const;
-};
 
 struct Answer {
   std::vector<Instance> instances;                  // by id; all of one moment, or none
@@ -49,27 +31,6 @@ struct Answer {
   std::optional<config::Milliseconds> retry_after;  // throttled
   base::SteadyTime asked_at{};
   bool is_of_loopback = false;  // of a server on this machine: a test
-};
-
-// Credentials, region and clock of the process towards AWS, shared by all questions.
-class Session {
- public:
-  Session(net::Loop& loop, Environment environment);
-  [[nodiscard]] CredentialStore& credentials() { return credentials_; }
-  [[nodiscard]] InstanceMetadata& metadata() { return metadata_; }
-  [[nodiscard]] const Environment& environment() const { return environment_; }
-  // By the clock of AWS, as far as it is known.
-  [[nodiscard]] base::WallTime now() const { return loop_.clock.wall() + ahead_; }
-  // From the field Date of an answer. True when our clock was wrong by more than AWS bears.
-  bool set_clock(const std::string& date);
-
- private:
-  net::Loop& loop_;
-  Environment environment_;
-  InstanceMetadata metadata_;
-  ChainParts chain_;
-  base::Wall::duration ahead_{};  // AWS of us
-  CredentialStore credentials_;
 };
 
 class Query : public std::enable_shared_from_this<Query> {
@@ -113,9 +74,6 @@ class Query : public std::enable_shared_from_this<Query> {
   std::set<const void*> asking_;
   Errand<Answer> errand_;
 };
-
-// The body of the call. `token`: of the page before; empty: the first page.
-[[nodiscard]] std::string form_of(const Question& question, std::string_view token);
 
 // Those in use on this loop: equal questions have one query as long as somebody holds it.
 [[nodiscard]] std::shared_ptr<Query> shared_query(net::Loop& loop, const Question& question);

@@ -169,6 +169,32 @@ TEST_F(Ec2QueryTest, throttling_is_not_repeated_and_grows) {
   EXPECT_EQ(calls_, 3);
 }
 
+TEST_F(Ec2QueryTest, more_instances_than_are_taken_are_an_error) {
+  std::string many;
+  for (std::size_t i = 0; i <= instances_max; ++i)
+    many += "<item><instanceId>i</instanceId></item>";
+  const std::string content = "<DescribeInstancesResponse><reservationSet><item><instancesSet>" +
+                              many +
+                              "</instancesSet></item></reservationSet></DescribeInstancesResponse>";
+  begin(&one_, nullptr, first_);
+  answer("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(content.size()) + "\r\n\r\n" +
+         content);
+  const Query::Shared refused = wait(first_);
+  EXPECT_TRUE(refused->error.starts_with("more than 5000 instances")) << refused->error;
+  EXPECT_TRUE(refused->instances.empty());
+}
+
+TEST_F(Ec2QueryTest, pages_without_end_are_an_error) {
+  const std::string content =
+      "<DescribeInstancesResponse><reservationSet/><nextToken>again</nextToken>"
+      "</DescribeInstancesResponse>";
+  const std::string page =
+      "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(content.size()) + "\r\n\r\n" + content;
+  begin(&one_, nullptr, first_);
+  for (std::size_t i = 0; i < pages_max; ++i) answer(page);
+  EXPECT_EQ(wait(first_)->error, "more than 100 pages");
+}
+
 TEST(Ec2Question, is_written_as_the_service_reads_it) {
   Question question;
   question.tags = {{.name = "Role", .values = {"api", "a b"}}, {.name = "Stage", .values = {"x"}}};
