@@ -124,6 +124,9 @@ class Registrations::Implementation : public std::enable_shared_from_this<Implem
   std::string cannot_keep_;  // why the folder cannot be written to; empty: it can
   std::shared_ptr<StateFile> file_;
   std::size_t lines_ = 0;  // in the file
+  // How many of them are worth a look at whether it is to be written anew: adding up all that is
+  // known takes time.
+  std::size_t look_at_ = slack_lines;
   std::vector<Asked> waiting_;
   bool is_writing_ = false;
   bool is_stopped_ = false;
@@ -325,10 +328,10 @@ void Registrations::Implementation::write(Batch batch) {
   for (const auto& [key, entry] : batch.staged) lines += state_line(key, entry);
   std::string whole;
   const bool must_replace = file_->needs_replacing();
-  // Looked at seldom: adding up all takes time.
-  if (must_replace || lines_ >= slack_lines) {
+  if (must_replace || lines_ > look_at_) {
     StateEntries all = all_entries();
-    if (must_replace || lines_ > 2 * all.size() + slack_lines) {
+    look_at_ = 2 * all.size() + slack_lines;
+    if (must_replace || lines_ > look_at_) {
       for (const auto& [key, entry] : batch.staged) {
         all.erase(key);
         if (!entry.says_nothing()) all.emplace(key, entry);
