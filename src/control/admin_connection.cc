@@ -202,7 +202,6 @@ struct AdminConnection::Impl {
   net::AsioTask<> close_gently();
   void wake_stream() const {
     if (stream_wait != nullptr) stream_wait->wake();
-    if (reply_wait != nullptr) reply_wait->wake();
   }
 
   beast::basic_stream<Protocol, net::Executor> stream;
@@ -246,6 +245,7 @@ void AdminConnection::cut() {
   impl_->is_cut = true;
   impl_->stream.close();
   impl_->wake_stream();
+  if (impl_->reply_wait != nullptr) impl_->reply_wait->wake();
 }
 
 net::AsioTask<> AdminConnection::run() {

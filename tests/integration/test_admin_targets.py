@@ -517,6 +517,15 @@ def test_the_user_of_the_process_may_change_through_a_unix_socket(start_sluice, 
 
 # --- reload --------------------------------------------------------------------------------------
 
+def test_a_reload_that_moves_the_admin_listener_is_answered(start_sluice, start_target):
+    proxy = start_sluice(site(start_target(serve_body())))
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.admin_port, timeout=PATIENCE)
+    proxy.write_config(site(admin={"bind": f"127.0.0.1:{free_port()}"}))
+    assert call(proxy, "POST", "/v1/reload", connection=connection).status == 200
+    assert call(proxy, "GET", "/readyz").status == 200
+    connection.close()
+
+
 def test_a_reload_tells_what_came_of_it(start_sluice, start_target):
     target, other = start_target(serve_body(b"1")), start_target(serve_body(b"2"))
     proxy = start_sluice(site(target))
