@@ -300,6 +300,7 @@ TEST(Load, every_range_ends_where_the_manual_says) {
        {"X-A", "['a b']", "['']", "[Transfer-Encoding]", "[content-length]", "[Host]",
         "[Authorization]", "[set-cookie]", "[X-Forwarded-For]"}},
       {"", "state_dir", {"/var/lib/sluice"}, {"''", "[a]"}},
+      {"admin", "tokens_file", {"/etc/sluice/tokens"}, {"''", "[a]"}},
   };
   for (const Boundary& boundary : boundaries) {
     for (const char* value : boundary.inside) {
@@ -666,6 +667,10 @@ TEST(Load, an_admin_listener_that_others_can_reach_is_refused) {
   }
   for (const char* bind : {"0.0.0.0:9901", "[::]:9901", "10.0.0.1:9901"}) {
     EXPECT_EQ(with_admin(bind).find("f:2:16: admin.bind: "), 0U) << bind;
+    const auto loaded = load_after_listener("admin: { bind: \"" + std::string(bind) +
+                                            "\", tokens_file: tokens }\n");
+    EXPECT_EQ(joined(loaded), "");
+    EXPECT_EQ(loaded.model->admin.tokens_file, "tokens");
   }
 }
 
