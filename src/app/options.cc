@@ -4,8 +4,8 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <boost/version.hpp>
+#include <cstdlib>
 #include <iostream>
-#include <limits>
 #include <map>
 
 #include "app/cli/address.h"
@@ -50,6 +50,13 @@ void add_completion(CLI::App& program, Options& options) {
 
 // --- commands that ask one ----------------------------------------------------------------------
 
+// Not by CLI::Option::envname: the options of all commands share one variable, and those of the
+// commands that were not given would overwrite it.
+void read_environment(AdminOptions& options) {
+  const char* const admin = std::getenv("SLUICE_ADMIN");
+  if (admin != nullptr && *admin != '\0') options.admin = admin;
+}
+
 std::string wrong_address(const std::string& text) {
   std::string error;
   return cli::AdminAddress::parse(text, error).has_value() ? "" : error;
@@ -79,8 +86,9 @@ CLI::App* add_asking(CLI::App& parent, const std::string& name, const std::strin
                      Command command, Options& options) {
   AdminOptions& admin = options.admin;
   CLI::App* const added = add_command(parent, name, does, command, options);
-  added->add_option("--admin", admin.admin, "the admin listener (http://HOST:PORT or unix:/PATH)")
-      ->envname("SLUICE_ADMIN")
+  added
+      ->add_option("--admin", admin.admin,
+                   "the admin listener: http://HOST:PORT or unix:/PATH; also SLUICE_ADMIN")
       ->check(CLI::Validator(wrong_address, "URL"))
       ->capture_default_str();
   added->add_option("--token-file", admin.token_file, "the file with the token it asks for");
@@ -92,7 +100,7 @@ CLI::App* add_asking(CLI::App& parent, const std::string& name, const std::strin
 CLI::App* add_change(CLI::App& targets, const std::string& name, const std::string& does,
                      Command command, Options& options) {
   CLI::App* const added = add_asking(targets, name, does, command, options);
-  added->add_option("targets", options.admin.targets, "their addresses, as `targets list` shows")
+  added->add_option("TARGET", options.admin.targets, "their addresses, as `targets list` shows")
       ->required();
   added->add_option("--group", options.admin.group, "their target group, when there are several");
   return added;
@@ -110,8 +118,7 @@ void add_targets(CLI::App& program, Options& options) {
   list->add_option("--group", options.admin.group, "only this target group");
   CLI::App* const add =
       add_change(targets, "add", "register targets", Command::targets_add, options);
-  add->add_option("--weight", options.admin.weight, "their share of the work beside the others")
-      ->check(CLI::Range(std::uint32_t{0}, std::numeric_limits<std::uint32_t>::max()));
+  add->add_option("--weight", options.admin.weight, "their share of the work beside the others");
   CLI::App* const drain = add_change(targets, "drain", "give targets no more work, but keep them",
                                      Command::targets_drain, options);
   add_wait(*drain, options, "they have no more requests under way");
@@ -153,6 +160,7 @@ std::string version_text() {
 
 std::optional<Options> parse_options(int count, char** arguments, int& exit_status) {
   Options options;
+  read_environment(options.admin);
   CLI::App program(description, name);
   add_commands(program, options);
   try {

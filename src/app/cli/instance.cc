@@ -41,7 +41,7 @@ std::string read_token(const std::string& path) {
 AdminAddress parsed_address(const std::string& text) {
   std::string error;
   auto address = AdminAddress::parse(text, error);
-  if (!address.has_value()) throw Failure("--admin: " + error);
+  if (!address.has_value()) throw Failure("--admin or SLUICE_ADMIN: " + error);
   return std::move(*address);
 }
 
