@@ -227,9 +227,16 @@ def test_a_reload_tells_the_revision_or_the_fault():
         assert good(ask(fake, "reload")) == "reloaded: revision 2 of the configuration serves\n"
         assert fake.requests[0][:2] == ("POST", "/v1/reload")
         assert json.loads(good(ask(fake, "reload", "--json"))) == {"revision": 2}
-    refusal = problem(422, "a.yaml:1:1: listeners: is missing")
-    with FakeAdmin(lambda connection: connection.sendall(refusal)) as fake:
-        assert "a.yaml:1:1: listeners: is missing (status 422)" in fault(ask(fake, "reload"))
+        fake.reload_answer = answer(200, {"revision": 3, "warnings": ["a.yaml:1:1: x: is odd"]})
+        result = ask(fake, "reload")
+        assert (result.returncode, result.stderr) == (0, "a.yaml:1:1: x: is odd\n")
+        fake.reload_answer = problem(422, "the configuration was refused",
+                                     problems=["a.yaml:1:1: x: is wrong", "a.yaml:2:1: y: \x1b"])
+        result = ask(fake, "reload")
+        assert result.returncode == 1
+        assert result.stderr.splitlines() == [
+            "sluice: the configuration was refused (status 422)",
+            "a.yaml:1:1: x: is wrong", "a.yaml:2:1: y: \\x1b"]
 
 
 # --- who answers --------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ using std::chrono::steady_clock;
 constexpr milliseconds answer_time{10'000};  // of one question, within the command's time
 constexpr std::size_t token_bytes_max = 4 * 1024;
 constexpr std::size_t detail_bytes_max = 8 * 1024;
+constexpr std::size_t problems_max = 1'000;
 
 // The first line, as in the field Authorization (RFC 6750 2.1).
 std::string read_token(const std::string& path) {
@@ -104,8 +105,14 @@ void Instance::refuse(unsigned status, const std::string& body) const {
     if (detail.empty()) detail = text_at(problem, "/title");
     if (detail.size() > detail_bytes_max) detail = detail.substr(0, detail_bytes_max) + "...";
   }
-  const std::string said = detail.empty() ? "status " + std::to_string(status)
-                                          : detail + " (status " + std::to_string(status) + ")";
+  std::string said = detail.empty() ? "status " + std::to_string(status)
+                                    : detail + " (status " + std::to_string(status) + ")";
+  // Those of a configuration, one line each, as `sluice check` prints them.
+  std::size_t problems = 0;
+  for (const json::value& each : list_at(problem, "/problems")) {
+    if (++problems > problems_max) break;
+    said.append("\n").append(text_at(each, ""));
+  }
   if (status != 401 && status != 403) throw Refusal(said);
   throw Failure(shown(address_.text) + " refuses: " + said +
                 (token_file_.empty() ? "; --token-file names the file with its token"

@@ -123,9 +123,12 @@ void show_status(Instance& instance, const AdminOptions& options) {
 void reload(Instance& instance, const AdminOptions& options) {
   const Answer answer = instance.send("POST", "/v1/reload");
   if (options.json) return print_as_is(answer);
-  const Answer status = instance.get("/v1/status");
-  if (text_at(status.parsed, "/version").empty()) instance.fail_as_stranger();
-  std::cout << "reloaded: revision " << number_at(status.parsed, "/config/revision")
+  const json::value& told = answer.parsed;
+  if (number_at(told, "/revision") == "-") instance.fail_as_stranger();
+  for (const json::value& warning : list_at(told, "/warnings")) {
+    std::cerr << text_at(warning, "") << "\n";
+  }
+  std::cout << "reloaded: revision " << number_at(told, "/revision")
             << " of the configuration serves\n";
 }
 

@@ -13,9 +13,9 @@ def answer(status, body, content_type="application/json"):
             % (status, content_type.encode(), len(text)) + text)
 
 
-def problem(status, detail):
-    return answer(status, {"type": "about:blank", "title": "X", "status": status, "detail": detail},
-                  "application/problem+json")
+def problem(status, detail, **more):
+    return answer(status, {"type": "about:blank", "title": "X", "status": status, "detail": detail,
+                           **more}, "application/problem+json")
 
 
 class FakeAdmin:
@@ -26,6 +26,7 @@ class FakeAdmin:
         self.requests = []
         self.groups = {name: {} for name in groups}
         self.token = token
+        self.reload_answer = answer(200, {"revision": 2, "warnings": []})
         self.busy = {}  # target id -> how many more looks see a request under way; None: forever
         self._script = script
         self._ending = threading.Event()
@@ -74,7 +75,7 @@ class FakeAdmin:
             return problem(401, "a token is needed")
         parts = [unquote(each) for each in path.split("/")[1:]]
         if path == "/v1/reload" and method == "POST":
-            return answer(200, {"revision": 2})
+            return self.reload_answer
         if path == "/v1/status":
             return answer(200, {"version": "1", "config": {"revision": 2}})
         if path == "/v1/target-groups":
@@ -101,11 +102,8 @@ class FakeAdmin:
             return problem(400, "address: must be HOST:PORT")
         known = group.get(wanted["address"])
         if known is None:
-            self.put_into(group, wanted)
+            group[wanted["address"]] = {"id": wanted["address"], "state": "healthy", **wanted}
         return answer(200 if known else 201, group[wanted["address"]])
-
-    def put_into(self, group, wanted):
-        group[wanted["address"]] = {"id": wanted["address"], "state": "healthy", **wanted}
 
     def _change(self, group, method, target, body):
         if target not in group:
