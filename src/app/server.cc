@@ -27,6 +27,7 @@
 #include "sluice/control/key_fetcher.h"
 #include "sluice/control/member_publisher.h"
 #include "sluice/control/membership.h"
+#include "sluice/control/registrations.h"
 #include "sluice/control/targets.h"
 #include "sluice/control/tls_watch.h"
 #include "sluice/net/loop.h"
@@ -85,12 +86,14 @@ class Server {
   [[nodiscard]] control::Configurator make_configurator(const std::string& path,
                                                         const std::string& text);
   [[nodiscard]] control::AdminHooks admin_hooks();
+  [[nodiscard]] std::optional<control::TargetStatus> target(std::string_view group,
+                                                            std::string_view id) const;
   void start_workers();
   void wait_for_signal();
   void handle_signal(int signal);
   void ready_when_looked();
   void ready();
-  void reload();
+  void reload(std::function<void(bool)> done = {});
   void reopen_logs();
   void rotate_ticket_keys_later();
   void drain();
@@ -110,6 +113,7 @@ class Server {
   control::KeyFetcher key_fetcher_;
   control::Membership membership_;
   control::Discovery discovery_;
+  control::Registrations registrations_;
   control::AdminServer admin_;
   std::size_t worker_count_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
@@ -135,6 +139,7 @@ Server::Server(const std::string& path, const std::string& text, std::function<v
       targets_(loop_, cells_, events_),
       key_fetcher_(loop_, cells_),
       discovery_(loop_, cells_, events_, membership_),
+      registrations_(loop_.context, membership_, events_),
       admin_(loop_.context, admin_hooks()),
       worker_count_(configured_workers([&](config::Problems& problems) {
         return text.empty() ? config::load(path, problems)
@@ -180,52 +185,93 @@ control::Configurator Server::make_configurator(const std::string& path, const s
       .keys = &key_fetcher_,
       .membership = &membership_,
       .publisher = &publisher_,
-      .discovery = &discovery_};
+      .discovery = &discovery_,
+      .registrations = &registrations_};
   if (text.empty()) return {path, std::move(parts)};
   return {path, text, std::move(parts)};
 }
 
 control::AdminHooks Server::admin_hooks() {
-  return {.is_ready = [this] { return ready_ && !draining_; },
-          .metrics = [this] { return metrics_.render(); },
-          .status =
-              [this] {
-                control::AdminStatus status;
-                status.version = std::string(base::version);
-                const auto& snapshot = configurator_.current();
-                if (snapshot != nullptr) {
-                  status.revision = snapshot->revision;
-                  status.loaded_at = snapshot->built_at;
-                  for (const proxy::SnapshotListener& listener : snapshot->listeners) {
-                    status.listeners.push_back({listener.name, listener.endpoint.text()});
-                    if (listener.tls == nullptr) continue;
-                    for (const auto& certificate : listener.tls->certificates()) {
-                      status.certificates.push_back({listener.name, certificate.file,
-                                                     certificate.names, certificate.not_after});
-                    }
-                  }
+  return {
+      .is_ready = [this] { return ready_ && !draining_; },
+      .metrics = [this] { return metrics_.render(); },
+      .status =
+          [this] {
+            control::AdminStatus status;
+            status.version = std::string(base::version);
+            const auto& snapshot = configurator_.current();
+            if (snapshot != nullptr) {
+              status.revision = snapshot->revision;
+              status.loaded_at = snapshot->built_at;
+              for (const proxy::SnapshotListener& listener : snapshot->listeners) {
+                status.listeners.push_back({listener.name, listener.endpoint.text()});
+                if (listener.tls == nullptr) continue;
+                for (const auto& certificate : listener.tls->certificates()) {
+                  status.certificates.push_back(
+                      {listener.name, certificate.file, certificate.names, certificate.not_after});
                 }
-                status.started_at = started_at_;
-                status.workers = worker_count_;
-                status.client_connections =
-                    static_cast<std::int64_t>(metrics_.sum(Metric::client_connections));
-                status.last_reload_error = configurator_.last_error();
-                status.is_draining = draining_;
-                return status;
-              },
-          .target_groups = [this] { return targets_.groups(); },
-          .target_group = [this](std::string_view name) { return targets_.group(name); },
-          .targets =
-              [this](std::string_view group) {
-                auto all = targets_.targets(group);
-                if (all.has_value()) membership_.add_held_back(group, *all);
-                return all;
-              },
-          .events = [this]() -> control::Events& { return events_; }};
+              }
+            }
+            status.started_at = started_at_;
+            status.workers = worker_count_;
+            status.client_connections =
+                static_cast<std::int64_t>(metrics_.sum(Metric::client_connections));
+            status.last_reload_error = configurator_.last_error();
+            status.is_draining = draining_;
+            return status;
+          },
+      .target_groups = [this] { return targets_.groups(); },
+      .target_group = [this](std::string_view name) { return targets_.group(name); },
+      .targets =
+          [this](std::string_view group) {
+            auto all = targets_.targets(group);
+            if (all.has_value()) membership_.add_held_back(group, *all);
+            return all;
+          },
+      .events = [this]() -> control::Events& { return events_; },
+      .target = [this](std::string_view group, std::string_view id) { return target(group, id); },
+      .is_group =
+          [this](std::string_view group) {
+            return membership_.is_configured(group) || targets_.group(group).has_value();
+          },
+      .change_target =
+          [this](control::TargetChange change, control::Registrations::Done done) {
+            registrations_.change(std::move(change), std::move(done));
+          },
+      .reload =
+          [this](std::function<void(control::AdminReload)> done) {
+            if (draining_) return done({.problems = {"the process is draining"}});
+            reload([this, done = std::move(done)](bool success) {
+              const auto& snapshot = configurator_.current();
+              done({.is_success = success,
+                    .revision = snapshot->revision,
+                    .problems = configurator_.last_problems()});
+            });
+          }};
+}
+
+// Those that somebody names without that they are in use are on their way there, or drain.
+std::optional<control::TargetStatus> Server::target(std::string_view group,
+                                                    std::string_view id) const {
+  std::optional<control::TargetStatus> status = targets_.target(group, id);
+  if (status.has_value()) return status;
+  const auto named = membership_.named(group, id);
+  if (!named.has_value()) return std::nullopt;
+  status.emplace();
+  status->id = id;
+  status->address = named->endpoint.text();
+  status->weight = named->weight;
+  status->sources = named->sources;
+  status->zone = named->zone;
+  status->state = named->is_leaving ? target::State::draining : target::State::initial;
+  status->reason = named->is_leaving ? target::StateReason::deregistration_in_progress
+                                     : target::StateReason::registration_in_progress;
+  return status;
 }
 
 int Server::run() {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit is an error of writing like a full disk
   raise_descriptor_limit();
   start_workers();
   config::Problems problems;
@@ -302,13 +348,16 @@ void Server::ready() {
   if (on_ready_) on_ready_();
 }
 
-void Server::reload() {
+void Server::reload(std::function<void(bool)> done) {
   if (draining_) {
     observe::log(Level::warning, "reload: ignored while draining");
     return;
   }
   notify_reloading();
-  configurator_.reload([](bool) { notify("READY=1"); });
+  configurator_.reload([done = std::move(done)](bool success) {
+    notify("READY=1");
+    if (done) done(success);
+  });
 }
 
 void Server::reopen_logs() {

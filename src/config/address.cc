@@ -73,10 +73,6 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return static_cast<std::uint16_t>(*port);
 }
 
-std::string refusal(std::string_view what, const Node& node) {
-  return std::string(what) + " in " + node.quoted() + "; " + std::string(forms);
-}
-
 }  // namespace
 
 std::string Address::text() const {
@@ -87,31 +83,38 @@ std::string Address::text() const {
   return out;
 }
 
-std::optional<Address> parse_address(const Node& node, Problems& problems) {
-  const auto whole = node.as_string(problems);
-  if (!whole) return std::nullopt;
-  const std::string_view text = *whole;
-
+std::optional<Address> parse_address(std::string_view text, std::string& error) {
   if (text.starts_with(unix_prefix)) {
     const auto path = unix_path(text.substr(unix_prefix.size()));
-    if (path) return Address{*path, 0, true, node.position()};
-    node.error(refusal("no absolute path of at most 107 bytes", node), problems);
+    if (path) return Address{*path, 0, true, {}};
+    error = "no absolute path of at most 107 bytes";
     return std::nullopt;
   }
-
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || text.ends_with(']')) {
-    node.error(refusal("no port", node), problems);
+    error = "no port";
     return std::nullopt;
   }
   const auto host = canonical_host(text.substr(0, colon));
   const auto port = parse_port(text.substr(colon + 1));
   if (!host || !port) {
-    node.error(refusal(host ? "no port from 1 to 65535" : "no IP address or host name", node),
-               problems);
+    error = host ? "no port from 1 to 65535" : "no IP address or host name";
     return std::nullopt;
   }
-  return Address{*host, *port, false, node.position()};
+  return Address{*host, *port, false, {}};
+}
+
+std::optional<Address> parse_address(const Node& node, Problems& problems) {
+  const auto text = node.as_string(problems);
+  if (!text) return std::nullopt;
+  std::string error;
+  auto address = parse_address(*text, error);
+  if (!address) {
+    node.error(error + " in " + node.quoted() + "; " + std::string(forms), problems);
+    return std::nullopt;
+  }
+  address->position = node.position();
+  return address;
 }
 
 }  // namespace sluice::config

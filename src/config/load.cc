@@ -144,7 +144,7 @@ Model read_model(const Node& root, Problems& problems) {
   if (const auto node = section.section("shutdown")) read_shutdown(*node, model.shutdown, problems);
   if (const auto node = section.get("cookie_keys"))
     model.cookie_keys = read_cookie_keys(*node, problems);
-  section.text("state_dir", model.state_dir);
+  section.text("state_dir", model.state_dir, model.state_position);
 
   check_listeners_exist(root, problems);
   check_admin_address(model, problems);

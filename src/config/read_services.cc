@@ -20,13 +20,14 @@ bool is_reachable_from_elsewhere(const Address& address) {
 void read_admin(const Node& node, Admin& admin, Problems& problems) {
   admin.position = node.position();
   Section section(node, problems);
+  section.text("tokens_file", admin.tokens_file, admin.tokens_position);
   const auto bind = section.get("bind");
   if (!bind) return;
   admin.bind = read_bind(*bind, problems);
-  if (admin.bind && is_reachable_from_elsewhere(*admin.bind)) {
+  if (admin.bind && is_reachable_from_elsewhere(*admin.bind) && admin.tokens_file.empty()) {
     bind->error(
-        "the admin listener has no authentication and others can reach this address; "
-        "use 127.0.0.1, [::1] or a Unix socket",
+        "others can reach this address, so admin.tokens_file must say who may do what; "
+        "without it use 127.0.0.1, [::1] or a Unix socket",
         problems);
   }
 }

@@ -35,6 +35,7 @@ struct AdminServer::Acceptor {
   Acceptor(asio::io_context& context, AdminSocket opened)
       : socket(std::move(opened)),
         is_unix_socket(socket.bound().family() == AF_UNIX),
+        is_public(!is_unix_socket && !is_loopback(socket.bound().address())),
         acceptor(context),
         pause(context) {}
 
@@ -58,6 +59,7 @@ struct AdminServer::Acceptor {
 
   AdminSocket socket;
   bool is_unix_socket;
+  bool is_public;
   asio::basic_socket_acceptor<AdminConnection::Protocol, net::Executor> acceptor;
   asio::steady_timer pause;
 };
@@ -68,7 +70,9 @@ class AdminServer::State : public std::enable_shared_from_this<State> {
   State(asio::io_context& context, AdminHooks hooks)
       : context_(context), hooks_(std::move(hooks)) {}
 
-  std::shared_ptr<Acceptor> open(const net::Endpoint& endpoint, std::string& error) const;
+  std::shared_ptr<Acceptor> open(const net::Endpoint& endpoint, std::string& error,
+                                 bool has_tokens) const;
+  void use_tokens(std::shared_ptr<const AdminTokens> tokens) { tokens_ = std::move(tokens); }
   void use(const std::shared_ptr<Acceptor>& opened);
   void close();
   [[nodiscard]] bool serves(const net::Endpoint& endpoint) const;
@@ -79,11 +83,12 @@ class AdminServer::State : public std::enable_shared_from_this<State> {
 
   static net::AsioTask<> accept(std::shared_ptr<State> state, std::shared_ptr<Acceptor> acceptor);
   static net::AsioTask<> serve(std::shared_ptr<State> state, Connection connection);
-  void admit(AdminConnection::Socket socket, bool is_unix_socket);
+  void admit(AdminConnection::Socket socket, const Acceptor& acceptor);
   bool make_room();
 
   asio::io_context& context_;
   AdminHooks hooks_;
+  std::shared_ptr<const AdminTokens> tokens_;
   std::shared_ptr<Acceptor> acceptor_;
   std::vector<Connection> connections_;
 };
@@ -93,10 +98,11 @@ bool AdminServer::State::serves(const net::Endpoint& endpoint) const {
 }
 
 std::shared_ptr<AdminServer::Acceptor> AdminServer::State::open(const net::Endpoint& endpoint,
-                                                                std::string& error) const {
+                                                                std::string& error,
+                                                                bool has_tokens) const {
   if (serves(endpoint)) return acceptor_;
   AdminSocket socket;
-  error = socket.open(endpoint);
+  error = socket.open(endpoint, has_tokens);
   if (!error.empty()) return nullptr;
   auto acceptor = std::make_shared<Acceptor>(context_, std::move(socket));
   error = acceptor->start();
@@ -130,7 +136,7 @@ net::AsioTask<> AdminServer::State::accept(std::shared_ptr<State> state,
     if (!acceptor->acceptor.is_open()) co_return;
     const boost::system::error_code error = std::get<0>(accepted);
     if (!error) {
-      state->admit(std::move(std::get<1>(accepted)), acceptor->is_unix_socket);
+      state->admit(std::move(std::get<1>(accepted)), *acceptor);
     } else if (error != asio::error::connection_aborted) {
       acceptor->pause.expires_after(accept_pause);
       co_await acceptor->pause.async_wait(as_values);
@@ -138,13 +144,14 @@ net::AsioTask<> AdminServer::State::accept(std::shared_ptr<State> state,
   }
 }
 
-void AdminServer::State::admit(AdminConnection::Socket socket, bool is_unix_socket) {
+void AdminServer::State::admit(AdminConnection::Socket socket, const Acceptor& acceptor) {
   if (connections_.size() >= connections_max && !make_room()) return;  // closes the new one
-  const auto answer_request = [this](AdminRequest request) {
-    return answer(std::move(request), hooks_);
+  const auto answer_request = [this, is_public = acceptor.is_public](AdminRequest request) {
+    request.source.is_public = is_public;
+    return answer(std::move(request), hooks_, tokens_.get());
   };
   auto connection =
-      std::make_shared<AdminConnection>(std::move(socket), is_unix_socket, answer_request);
+      std::make_shared<AdminConnection>(std::move(socket), acceptor.is_unix_socket, answer_request);
   connections_.push_back(connection);
   net::spawn(context_, serve(shared_from_this(), std::move(connection)));
 }
@@ -173,8 +180,13 @@ AdminServer::AdminServer(asio::io_context& context, AdminHooks hooks)
 AdminServer::~AdminServer() { state_->close(); }
 
 std::shared_ptr<AdminServer::Acceptor> AdminServer::open(const net::Endpoint& endpoint,
-                                                         std::string& error) const {
-  return state_->open(endpoint, error);
+                                                         std::string& error,
+                                                         bool has_tokens) const {
+  return state_->open(endpoint, error, has_tokens);
+}
+
+void AdminServer::use_tokens(std::shared_ptr<const AdminTokens> tokens) {
+  state_->use_tokens(std::move(tokens));
 }
 
 void AdminServer::use(const std::shared_ptr<Acceptor>& opened) { state_->use(opened); }

@@ -1,5 +1,7 @@
 #include "control/admin_api.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
@@ -88,6 +90,12 @@ struct Call {
   std::string_view path;  // a {placeholder} is any one segment
   std::string_view does;
   AdminReply (*answer)(const AdminQuestion& question);
+  std::string_view method = "GET";  // which HEAD goes with
+
+  [[nodiscard]] bool takes(std::string_view wanted) const {
+    return wanted == method || (method == "GET" && wanted == "HEAD");
+  }
+  [[nodiscard]] bool is_write() const { return method != "GET"; }
 };
 
 constexpr std::array calls = {
@@ -100,16 +108,25 @@ constexpr std::array calls = {
          target_groups},
     Call{"/v1/target-groups/{group}", "one of them", target_group},
     Call{"/v1/target-groups/{group}/targets", "its targets, and how they are", targets_of_group},
+    Call{"/v1/target-groups/{group}/targets", "registers a target", add_target, "POST"},
+    Call{"/v1/target-groups/{group}/targets/{id}", "one of them", target_of_group},
+    Call{"/v1/target-groups/{group}/targets/{id}", "changes its weight, drains or enables it",
+         modify_target, "PATCH"},
+    Call{"/v1/target-groups/{group}/targets/{id}", "drains it, then it goes", remove_target,
+         "DELETE"},
     Call{"/v1/events", "changes of targets and reloads, as server-sent events or a JSON array",
          events},
+    Call{"/v1/reload", "reads the configuration again", reload, "POST"},
 };
-constexpr std::string_view methods = "GET, HEAD";  // of every call so far
+
+// For probes of systems that have no token.
+constexpr std::array open_paths = {std::string_view("/livez"), std::string_view("/readyz")};
 
 AdminReply index(const AdminQuestion& /*question*/) {
-  constexpr std::size_t column = 35;
+  constexpr std::size_t column = 40;
   std::string text = "Sluice, admin listener\n\n";
   for (const Call& call : calls) {
-    text.append("GET ").append(call.path);
+    text.append(call.method).append(7 - call.method.size(), ' ').append(call.path);
     text.append(column - std::min(column - 1, call.path.size()), ' ');
     text.append(call.does).append("\n");
   }
@@ -118,16 +135,24 @@ AdminReply index(const AdminQuestion& /*question*/) {
 
 AdminReply not_found(std::string_view path) {
   std::string detail = "there is nothing at " + observe::escaped(path) + "; there are";
+  std::string_view former;
   for (const Call& call : calls) {
+    if (call.path == std::exchange(former, call.path)) continue;
     detail.append(&call == calls.data() ? " " : ", ").append(call.path);
   }
   return problem(404, detail);
 }
 
-AdminReply method_not_allowed(std::string_view method, const Call& call) {
-  AdminReply reply = problem(405, std::string(call.path) + " takes " + std::string(methods) +
-                                      ", not " + observe::escaped(method));
-  reply.allow = methods;
+AdminReply method_not_allowed(std::string_view method, std::string_view path) {
+  std::string methods;
+  for (const Call& call : calls) {
+    if (call.path != path) continue;
+    methods.append(methods.empty() ? "" : ", ").append(call.method);
+    if (call.takes("HEAD")) methods.append(", HEAD");
+  }
+  AdminReply reply =
+      problem(405, std::string(path) + " takes " + methods + ", not " + observe::escaped(method));
+  reply.allow = std::move(methods);
   return reply;
 }
 
@@ -188,33 +213,69 @@ AdminReply answer_with(const Call& call, AdminQuestion question,
   }
 }
 
-AdminReply answer_at(std::string_view path, const AdminQuestion& question) {
+AdminReply unauthorized(const AdminRequest& request, const Admission& admission) {
+  observe::log(observe::Level::warning, "admin: refused " + observe::escaped(request.method, 16) +
+                                            " from " + observe::escaped(request.peer) + ": " +
+                                            admission.detail);
+  AdminReply reply = problem(admission.status, admission.detail);
+  reply.asks_for_token = admission.status == 401;
+  return reply;
+}
+
+// Without tokens the mode of a Unix socket decides who gets here; a change asks for the same user
+// besides, should somebody have widened it.
+Admission admit_peer(const AdminRequest& request, bool is_write) {
+  const bool is_stranger = request.source.is_unix_socket && request.peer_uid != 0U &&
+                           request.peer_uid != static_cast<unsigned>(::geteuid());
+  if (!is_write || !is_stranger) return {};
+  return {403, "changes are for the user of this process and root", {}};
+}
+
+AdminReply answer_at(std::string_view path, AdminQuestion question, const AdminTokens* tokens) {
+  const AdminRequest& request = question.request;
+  // Before anything is told of what there is.
+  const bool needs_token =
+      tokens != nullptr && std::ranges::find(open_paths, path) == open_paths.end();
+  Admission admission = needs_token ? admit(*tokens, request.authorization, false) : Admission{};
+  if (admission.status != 0) return unauthorized(request, admission);
+  std::string_view known_path;
   for (const Call& call : calls) {
     const auto names = match(path, call);
     if (!names.has_value()) continue;
-    const std::string_view method = question.request.method;
-    if (method != "GET" && method != "HEAD") return method_not_allowed(method, call);
-    return answer_with(call, question, *names);
+    known_path = call.path;
+    if (!call.takes(request.method)) continue;
+    admission = needs_token ? admit(*tokens, request.authorization, call.is_write())
+                            : admit_peer(request, call.is_write());
+    if (admission.status != 0) return unauthorized(request, admission);
+    const std::string from = observe::escaped(request.peer);
+    question.who = admission.who.empty() ? from : "token " + admission.who + " from " + from;
+    return answer_with(call, std::move(question), *names);
   }
+  if (!known_path.empty()) return method_not_allowed(request.method, known_path);
   return not_found(path);
 }
 
 std::string_view title_of(unsigned status) {
   switch (status) {
     case 400: return "Bad Request";
+    case 401: return "Unauthorized";
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
+    case 409: return "Conflict";
     case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 422: return "Unprocessable Content";
     case 431: return "Request Header Fields Too Large";
     case 503: return "Service Unavailable";
+    case 507: return "Insufficient Storage";
     default: return "Internal Server Error";
   }
 }
 
 }  // namespace
 
-AdminReply answer(AdminRequest request, const AdminHooks& hooks) {
+AdminReply answer(AdminRequest request, const AdminHooks& hooks, const AdminTokens* tokens) {
   // RFC 9112 3.2: one Host in HTTP/1.1, never two.
   if (request.source.host.size() > 1) return problem(400, "more than one Host field");
   if (request.source.host.empty() && !request.is_http_1_0) return problem(400, "no Host field");
@@ -224,15 +285,25 @@ AdminReply answer(AdminRequest request, const AdminHooks& hooks) {
   const std::string_view path = request.target.substr(0, request.target.find('?'));
   std::string_view query = request.target.substr(path.size());
   if (!query.empty()) query.remove_prefix(1);
-  return answer_at(path, {.hooks = hooks, .request = request, .query = query, .names = {}});
+  return answer_at(path, {.hooks = hooks, .request = request, .query = query, .names = {}}, tokens);
 }
 
-AdminReply problem(unsigned status, std::string_view detail) {
+void AdminPending::finish(AdminReply reply) {
+  reply_ = std::make_shared<AdminReply>(std::move(reply));
+  if (wake_) wake_();
+}
+
+AdminReply AdminPending::take() { return std::move(*reply_); }
+
+AdminReply problem(unsigned status, std::string_view detail) { return problem(status, detail, {}); }
+
+AdminReply problem(unsigned status, std::string_view detail, json::array problems) {
   json::object body;
   body["type"] = "about:blank";  // nothing beyond the status (RFC 9457 4.2.1)
   body["title"] = title_of(status);
   body["status"] = status;
   body["detail"] = detail;
+  if (!problems.empty()) body["problems"] = std::move(problems);
   return {.status = status,
           .content_type = "application/problem+json",
           .body = json::serialize(body) + "\n"};

@@ -1,5 +1,7 @@
 #include "control/admin_connection.h"
 
+#include <sys/socket.h>
+
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
@@ -23,6 +25,7 @@
 
 #include "control/admin_event_stream.h"
 #include "sluice/base/text.h"
+#include "sluice/net/endpoint.h"
 
 namespace sluice::control {
 namespace {
@@ -76,7 +79,31 @@ std::vector<std::string_view> values_of(const http::fields& fields, std::string_
   return values;
 }
 
-AdminRequest request_from(const Parser::value_type& message, bool is_unix_socket) {
+// Who is at the other end.
+struct Peer {
+  std::string text = "nobody known";
+  std::optional<unsigned> uid;
+};
+
+Peer peer_of(AdminConnection::Socket& socket, bool is_unix_socket) {
+  const int descriptor = socket.native_handle();
+  if (is_unix_socket) {
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+      return {.text = "unix", .uid = {}};
+    }
+    return {.text = "unix (uid " + std::to_string(credentials.uid) + ")", .uid = credentials.uid};
+  }
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* const data = reinterpret_cast<sockaddr*>(&address);
+  if (::getpeername(descriptor, data, &size) != 0) return {};
+  return {.text = net::Endpoint::from(data, size).text(), .uid = {}};
+}
+
+AdminRequest request_from(const Parser::value_type& message, bool is_unix_socket,
+                          const Peer& peer) {
   const auto method = message.method_string();
   const auto target = message.target();
   return {.method = {method.data(), method.size()},
@@ -87,7 +114,12 @@ AdminRequest request_from(const Parser::value_type& message, bool is_unix_socket
                      .fetch_site = values_of(message, "Sec-Fetch-Site"),
                      .is_unix_socket = is_unix_socket},
           .accept = values_of(message, "Accept"),
-          .last_event_id = values_of(message, "Last-Event-ID")};
+          .last_event_id = values_of(message, "Last-Event-ID"),
+          .authorization = values_of(message, "Authorization"),
+          .content_type = values_of(message, "Content-Type"),
+          .body = message.body(),
+          .peer = peer.text,
+          .peer_uid = peer.uid};
 }
 
 // What to answer to bytes that are no request; nothing when there is nobody to answer.
@@ -111,6 +143,10 @@ Response response_from(AdminReply reply, bool is_http_1_0, bool keep_alive) {
   response.set(http::field::cache_control, "no-store");
   response.set("X-Content-Type-Options", "nosniff");
   if (!reply.allow.empty()) response.set(http::field::allow, reply.allow);
+  if (!reply.location.empty()) response.set(http::field::location, reply.location);
+  if (reply.asks_for_token) {
+    response.set(http::field::www_authenticate, "Bearer realm=\"sluice admin\"");
+  }
   response.body() = std::move(reply.body);
   response.keep_alive(keep_alive);
   // Events end with the connection: they have no length.
@@ -149,12 +185,14 @@ struct AdminConnection::Impl {
   Impl(Socket socket, bool is_unix, Answer answer_request, AdminTimes allowed)
       : stream(std::move(socket)),
         is_unix_socket(is_unix),
+        peer(peer_of(stream.socket(), is_unix)),
         answer(std::move(answer_request)),
         times(allowed) {}
 
   net::AsioTask<bool> wait_for_request();
   net::AsioTask<error_code> read_request();
   net::AsioTask<bool> serve_request();
+  net::AsioTask<AdminReply> wait_for(std::shared_ptr<AdminPending> pending);
   net::AsioTask<bool> write_reply(AdminReply reply, bool is_head, bool keep_alive);
   net::AsioTask<> write_events(std::shared_ptr<AdminEventStream> events);
   void begin_waiting() {
@@ -164,10 +202,12 @@ struct AdminConnection::Impl {
   net::AsioTask<> close_gently();
   void wake_stream() const {
     if (stream_wait != nullptr) stream_wait->wake();
+    if (reply_wait != nullptr) reply_wait->wake();
   }
 
   beast::basic_stream<Protocol, net::Executor> stream;
   const bool is_unix_socket;
+  const Peer peer;
   Answer answer;
   const AdminTimes times;
   beast::flat_buffer buffer{buffer_limit};
@@ -175,6 +215,7 @@ struct AdminConnection::Impl {
   std::optional<Response> response;
   std::optional<http::response_serializer<http::string_body>> serializer;
   std::shared_ptr<StreamWait> stream_wait;  // null: there is no stream of events
+  std::shared_ptr<StreamWait> reply_wait;   // null: no reply is waited for
   std::string stream_batch;
   bool is_idle = true;
   bool is_waiting = true;
@@ -259,7 +300,11 @@ net::AsioTask<bool> AdminConnection::Impl::serve_request() {
     co_return false;
   }
   const bool is_head = parser->get().method() == http::verb::head;
-  AdminReply reply = answer(request_from(parser->get(), is_unix_socket));
+  AdminReply reply = answer(request_from(parser->get(), is_unix_socket, peer));
+  if (reply.pending != nullptr) {
+    reply = co_await wait_for(reply.pending);
+    if (is_cut) co_return false;
+  }
   std::shared_ptr<AdminEventStream> events = reply.events;
   if (events != nullptr) {
     const bool has_begun = co_await write_reply(std::move(reply), true, false);
@@ -270,6 +315,20 @@ net::AsioTask<bool> AdminConnection::Impl::serve_request() {
   const bool is_written = co_await write_reply(std::move(reply), is_head, keep_alive);
   if (!is_written) co_return false;
   co_return keep_alive;
+}
+
+// Bounded: a disk that hangs must not hold all connections for ever.
+net::AsioTask<AdminReply> AdminConnection::Impl::wait_for(std::shared_ptr<AdminPending> pending) {
+  if (!pending->is_finished()) {
+    reply_wait = std::make_shared<StreamWait>(stream.get_executor());
+    pending->on_finished([wait = reply_wait] { wait->wake(); });
+    reply_wait->timer.expires_after(times.pending);
+    co_await reply_wait->timer.async_wait(as_values);
+    pending->on_finished({});
+    reply_wait.reset();
+  }
+  if (pending->is_finished()) co_return pending->take();
+  co_return problem(503, "it takes too long; whether it was done will show later");
 }
 
 net::AsioTask<bool> AdminConnection::Impl::write_reply(AdminReply reply, bool is_head,

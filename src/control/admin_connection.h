@@ -20,6 +20,7 @@ struct AdminTimes {
   std::chrono::milliseconds idle{30'000};        // for the first byte of a request
   std::chrono::milliseconds request{10'000};     // from there to its last; the reply again so long
   std::chrono::milliseconds keep_alive{15'000};  // silence of a stream of events
+  std::chrono::milliseconds pending{30'000};     // for a reply that has to be waited for
 };
 
 class AdminConnection {

@@ -48,7 +48,8 @@ bool is_loopback(const base::IpAddress& address) {
 std::string forgery_in(const AdminRequestSource& source) {
   // HTTP/1.0 may leave Host out; browsers never do.
   const std::string_view host = source.host.empty() ? std::string_view() : source.host.front();
-  if (!source.is_unix_socket && !source.host.empty() && !names_this_machine(host)) {
+  const bool is_any_host = source.is_unix_socket || source.is_public;
+  if (!is_any_host && !source.host.empty() && !names_this_machine(host)) {
     return "Host must be localhost or a loopback address";
   }
   for (const std::string_view origin : source.origin) {

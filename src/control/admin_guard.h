@@ -23,6 +23,9 @@ struct AdminRequestSource {
   std::vector<std::string_view> origin;
   std::vector<std::string_view> fetch_site;
   bool is_unix_socket = false;  // no browser gets there: any Host will do
+  // The listener is on an address that others reach, by whatever name, and every call needs
+  // a token, which no browser adds by itself.
+  bool is_public = false;
 };
 
 // Why the request is refused, for its problem's detail; empty when it may pass.

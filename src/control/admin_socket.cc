@@ -66,10 +66,10 @@ AdminSocket& AdminSocket::operator=(AdminSocket&& other) noexcept {
   return *this;
 }
 
-std::string AdminSocket::open(const net::Endpoint& endpoint) {
+std::string AdminSocket::open(const net::Endpoint& endpoint, bool has_tokens) {
   if (endpoint.family() == AF_UNSPEC) return "not an address";
-  if (!is_unix(endpoint) && !is_loopback(endpoint.address())) {
-    return "the admin listener has no authentication yet: bind it to loopback or a Unix socket";
+  if (!has_tokens && !is_unix(endpoint) && !is_loopback(endpoint.address())) {
+    return "without tokens the admin listener takes loopback addresses and Unix sockets only";
   }
   std::string error = is_unix(endpoint) ? remove_stale_file(endpoint) : std::string();
   if (error.empty()) error = bind(endpoint);

@@ -21,7 +21,7 @@ class AdminSocket {
 
   // Listens on a loopback address or a path; empty text, or why not. A socket file that nobody
   // listens on is replaced. Others cannot connect to the new one at any moment: mode 0600.
-  [[nodiscard]] std::string open(const net::Endpoint& endpoint);
+  [[nodiscard]] std::string open(const net::Endpoint& endpoint, bool has_tokens = false);
   [[nodiscard]] int release_descriptor() { return descriptor_.release(); }
 
   [[nodiscard]] const net::Endpoint& bound() const { return bound_; }  // with the real port

@@ -87,6 +87,8 @@ json::array sources_of(const TargetStatus& target) {
   return all;
 }
 
+}  // namespace
+
 json::object json_of(const TargetStatus& target) {
   json::object body{
       {"id", target.id},
@@ -127,8 +129,6 @@ AdminReply no_such_group(const std::string& name, const AdminHooks& hooks) {
   return problem(404, detail);
 }
 
-}  // namespace
-
 AdminReply target_groups(const AdminQuestion& question) {
   json::array body;
   for (const GroupStatus& group : question.hooks.target_groups()) body.push_back(json_of(group));
@@ -148,6 +148,15 @@ AdminReply targets_of_group(const AdminQuestion& question) {
   json::array body;
   for (const TargetStatus& target : *targets) body.push_back(json_of(target));
   return json_reply(body);
+}
+
+AdminReply target_of_group(const AdminQuestion& question) {
+  const std::string& group = question.names.at(0);
+  const std::string& id = question.names.at(1);
+  if (!question.hooks.is_group(group)) return no_such_group(group, question.hooks);
+  const std::optional<TargetStatus> target = question.hooks.target(group, id);
+  if (target.has_value()) return json_reply(json_of(*target));
+  return problem(404, "there is no target '" + observe::escaped(id) + "' in " + group);
 }
 
 }  // namespace sluice::control

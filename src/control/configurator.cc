@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "control/admin_tokens.h"
 #include "sluice/config/load.h"
 #include "sluice/observe/log.h"
 
@@ -27,6 +28,7 @@ struct Configurator::Prepared {
   observe::OpenedLogFile access_log;             // null: off
   observe::OpenedLogFile log;                    // never null once opened
   std::shared_ptr<AdminServer::Acceptor> admin;  // null: none
+  std::shared_ptr<const AdminTokens> tokens;     // null: none
 };
 
 // Finds out who is in the groups of a configuration that is being built.
@@ -81,6 +83,14 @@ void check_logs(const config::Model& model, config::Problems& problems) {
   add_error(problems, model.log.position, "log.path", observe::probe_log_file(model.log.path));
 }
 
+// Null: none are asked for, or there are problems.
+std::shared_ptr<const AdminTokens> load_tokens(const config::Model& model,
+                                               config::Problems& problems) {
+  const config::Admin& admin = model.admin;
+  if (admin.tokens_file.empty()) return nullptr;
+  return AdminTokens::load(admin.tokens_file, admin.tokens_position, problems);
+}
+
 // `running` listens there already, or is null.
 void check_admin(const config::Model& model, const AdminServer* running,
                  config::Severity in_use_severity, config::Problems& problems) {
@@ -132,7 +142,9 @@ void Configurator::reload(std::function<void(bool)> done) {
                tls_only_ ? "reload: reading files of TLS" : "reload: reading " + path_);
   config::Problems problems;
   const bool applied = apply(problems, [this, done] { finished(true, done); });
+  last_problems_.clear();
   for (const config::Problem& problem : problems.sorted()) {
+    last_problems_.push_back(problem.text());
     const bool is_error = problem.severity == config::Severity::error;
     observe::log(is_error ? Level::error : Level::warning, problem.text());
   }
@@ -209,6 +221,7 @@ void Configurator::drain() {
 bool Configurator::apply(config::Problems& problems, std::function<void()> done) {
   std::optional<config::Model> model = load(problems);
   if (!model.has_value()) return false;
+  open_state(*model, problems);
   config::Model as_read = *model;
   Prepared prepared = prepare(std::move(*model), problems);
   if (prepared.snapshot == nullptr) return false;
@@ -228,6 +241,24 @@ void Configurator::check_workers(const config::Model& model, config::Problems& p
       "needs a restart; " + std::to_string(parts_.worker_count) + " workers go on until then");
 }
 
+// What the admin API says is there before the first set of targets is built. The folder is taken
+// for the life of the process.
+void Configurator::open_state(const config::Model& model, config::Problems& problems) const {
+  if (parts_.registrations == nullptr) return;
+  if (current_ == nullptr) {
+    if (!problems.has_errors()) {
+      parts_.registrations->open(model.state_dir, model.state_position, problems);
+    }
+    return;
+  }
+  const std::string& in_use = parts_.registrations->folder();
+  if (in_use == model.state_dir) return;
+  problems.warning(model.state_position, "state_dir",
+                   "needs a restart; " +
+                       (in_use.empty() ? "nothing is kept" : "'" + in_use + "' is used") +
+                       " until then");
+}
+
 // Finds every error there is; opens nothing that anybody would notice.
 Configurator::Prepared Configurator::prepare(config::Model model, config::Problems& problems) {
   Prepared prepared;
@@ -235,6 +266,7 @@ Configurator::Prepared Configurator::prepare(config::Model model, config::Proble
   prepared.sockets = sockets_.plan(model, config::Severity::error, problems);
   check_logs(model, problems);
   check_admin(model, &parts_.admin, config::Severity::error, problems);
+  prepared.tokens = load_tokens(model, problems);
   prepared.discovery = Discovery::prepare(model, problems);
   PlannedMembers members(parts_, prepared);
   prepared.snapshot = proxy::build_snapshot(
@@ -256,7 +288,9 @@ void Configurator::open(Prepared& prepared, config::Problems& problems) const {
   add_error(problems, model.log.position, "log.path", error);
   if (model.admin.bind.has_value()) {
     const std::optional<net::Endpoint> endpoint = net::resolve(*model.admin.bind, error);
-    if (endpoint.has_value()) prepared.admin = parts_.admin.open(*endpoint, error);
+    if (endpoint.has_value()) {
+      prepared.admin = parts_.admin.open(*endpoint, error, prepared.tokens != nullptr);
+    }
     if (prepared.admin == nullptr) {
       problems.error(model.admin.bind->position, "admin.bind",
                      "cannot listen on " + model.admin.bind->text() + ": " + error);
@@ -293,6 +327,7 @@ void Configurator::use_services(const Prepared& prepared) {
   const config::Model& model = prepared.snapshot->model;
   observe::use_log(model.log, prepared.log);
   parts_.access_log.use(model.access_log, prepared.access_log);
+  parts_.admin.use_tokens(prepared.tokens);
   const std::optional<net::Endpoint> former = parts_.admin.bound();
   if (prepared.admin != nullptr) {
     parts_.admin.use(prepared.admin);
@@ -338,6 +373,7 @@ void check(const std::string& path, config::Problems& problems) {
   (void)nothing_bound.plan(*model, config::Severity::warning, problems);
   check_logs(*model, problems);
   check_admin(*model, nullptr, config::Severity::warning, problems);
+  (void)load_tokens(*model, problems);
   target::Registry targets;
   net::TicketKeys ticket_keys;
   (void)Discovery::prepare(*model, problems);

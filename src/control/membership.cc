@@ -17,6 +17,7 @@ struct Membership::Merged {
   };
 
   void add(const Member& member, std::string_view source);
+  static void apply(Entry& entry, const MemberOverride& value);
 
   std::vector<Entry> entries;
   std::unordered_map<std::string_view, std::size_t> index_of;
@@ -42,6 +43,11 @@ void Membership::Merged::add(const Member& member, std::string_view source) {
   entry.is_leaving = entry.is_leaving && member.is_leaving;
 }
 
+void Membership::Merged::apply(Entry& entry, const MemberOverride& value) {
+  entry.weight = value.weight.value_or(entry.weight);
+  entry.is_leaving = entry.is_leaving || value.is_draining;
+}
+
 Membership::Merged Membership::merge(const std::vector<Member>& configured, const ApiMembers& api,
                                      const std::vector<Found>& discovered,
                                      const Overrides& overrides) {
@@ -55,9 +61,7 @@ Membership::Merged Membership::merge(const std::vector<Member>& configured, cons
   for (const auto& [id, value] : overrides) {
     const auto known = merged.index_of.find(id);
     if (known == merged.index_of.end()) continue;
-    Merged::Entry& entry = merged.entries[known->second];
-    entry.weight = value.weight.value_or(entry.weight);
-    entry.is_leaving = entry.is_leaving || value.is_draining;
+    Merged::apply(merged.entries[known->second], value);
   }
   return merged;
 }
@@ -218,6 +222,42 @@ const Membership::Overrides& Membership::overrides(std::string_view group) const
   static const Overrides none;
   const State* const state = find(group);
   return state == nullptr ? none : state->overrides;
+}
+
+// Looks at the lists as they are: adding up a group of thousands for each request would cost more
+// than the request.
+std::optional<Membership::Named> Membership::named(std::string_view group,
+                                                   std::string_view id) const {
+  const State* const state = find(group);
+  if (state == nullptr) return std::nullopt;
+  Merged merged;
+  const auto add_from = [&](const std::vector<Member>& members, std::string_view source) {
+    const auto member = std::ranges::find(members, id, &Member::id);
+    if (member != members.end()) merged.add(*member, source);
+  };
+  add_from(state->configured, "config");
+  const auto registered = state->api.find(id);
+  if (registered != state->api.end()) merged.add(registered->second, "api");
+  for (const Found& found : state->discovered) {
+    if (found.members != nullptr) add_from(*found.members, found.source.kind);
+  }
+  if (merged.entries.empty()) return std::nullopt;
+  Merged::Entry& entry = merged.entries.front();
+  const auto value = state->overrides.find(id);
+  if (value != state->overrides.end()) merged.apply(entry, value->second);
+  return Named{.sources = entry.origin.sources,
+               .zone = entry.origin.zone,
+               .endpoint = entry.member->endpoint,
+               .weight = entry.weight,
+               .is_leaving = entry.is_leaving};
+}
+
+std::vector<std::string> Membership::groups_of_api() const {
+  std::vector<std::string> groups;
+  for (const auto& [name, state] : groups_) {
+    if (!state.api.empty() || !state.overrides.empty()) groups.push_back(name);
+  }
+  return groups;
 }
 
 // --- what it adds up to -------------------------------------------------------------------------

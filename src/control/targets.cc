@@ -408,15 +408,35 @@ std::optional<std::vector<TargetStatus>> Targets::targets(std::string_view name)
     }
   }
   const base::SteadyTime now = loop_.clock.now();
-  for (const Leaving& leaving : group.leaving) {
-    TargetStatus status = status_of(group, *leaving.target, leaving.origin);
-    if (leaving.is_draining) {
-      const auto left = std::chrono::ceil<std::chrono::seconds>(leaving.until - now);
-      status.deregistration_remaining = std::max(left, std::chrono::seconds(0));
-    }
-    all.push_back(std::move(status));
-  }
+  for (const Leaving& leaving : group.leaving) all.push_back(status_of(group, leaving, now));
   return all;
+}
+
+TargetStatus Targets::status_of(const Group& group, const Leaving& leaving,
+                                base::SteadyTime now) const {
+  TargetStatus status = status_of(group, *leaving.target, leaving.origin);
+  if (leaving.is_draining) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(leaving.until - now);
+    status.deregistration_remaining = std::max(left, std::chrono::seconds(0));
+  }
+  return status;
+}
+
+std::optional<TargetStatus> Targets::target(std::string_view name, std::string_view id) const {
+  const auto found = groups_.find(name);
+  if (found == groups_.end()) return std::nullopt;
+  const Group& group = found->second;
+  if (group.is_registered) {
+    const target::TargetSet& set = *group.settings->targets;
+    for (std::size_t i = 0; i < set.members.size(); ++i) {
+      if (set.members[i].target->id() != id) continue;
+      return status_of(group, *set.members[i].target, set.origin(i));
+    }
+  }
+  const auto leaving = std::ranges::find_if(
+      group.leaving, [&](const Leaving& each) { return each.target->id() == id; });
+  if (leaving == group.leaving.end()) return std::nullopt;
+  return status_of(group, *leaving, loop_.clock.now());
 }
 
 GroupStatus Targets::status_of(const Group& group) const {

@@ -42,5 +42,7 @@ namespace sluice::config {
 // Port 0 is let through: it means "any free port" where one listens, and callers that connect
 // refuse it.
 [[nodiscard]] std::optional<Address> parse_address(const Node& node, Problems& problems);
+// The same for a text from elsewhere; `error` says what is wrong with it.
+[[nodiscard]] std::optional<Address> parse_address(std::string_view text, std::string& error);
 
 }  // namespace sluice::config

@@ -433,6 +433,10 @@ struct TargetGroup {
 
 struct Admin {
   std::optional<Address> bind;  // absent: no admin listener
+  // Who may do what, by bearer tokens; empty: who reaches the listener may do everything. Required
+  // where others than this machine reach it.
+  std::string tokens_file;
+  Position tokens_position;
   Position position;
 };
 
@@ -471,7 +475,8 @@ struct Model {
   // Secrets of at least 32 characters that seal stickiness cookies; the first seals, all open.
   // Empty: a random one of this process.
   std::vector<std::string> cookie_keys;
-  std::string state_dir;  // empty: /var/lib/sluice is not touched
+  std::string state_dir;  // of what must outlive a restart; empty: nothing does
+  Position state_position;
 };
 
 }  // namespace sluice::config

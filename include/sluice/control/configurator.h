@@ -20,6 +20,7 @@
 #include "sluice/control/listener_sockets.h"
 #include "sluice/control/member_publisher.h"
 #include "sluice/control/membership.h"
+#include "sluice/control/registrations.h"
 #include "sluice/control/targets.h"
 #include "sluice/observe/access_log.h"
 #include "sluice/proxy/snapshot.h"
@@ -44,6 +45,7 @@ class Configurator {
     Membership* membership = nullptr;
     MemberPublisher* publisher = nullptr;
     Discovery* discovery = nullptr;
+    Registrations* registrations = nullptr;  // null: state_dir is not looked at
   };
 
   Configurator(std::string path, Parts parts);
@@ -71,6 +73,8 @@ class Configurator {
 
   [[nodiscard]] const std::shared_ptr<const proxy::Snapshot>& current() const { return current_; }
   [[nodiscard]] const std::string& last_error() const { return last_error_; }
+  // Of the last reload, warnings too.
+  [[nodiscard]] const std::vector<std::string>& last_problems() const { return last_problems_; }
   void rotate_ticket_keys() { ticket_keys_.rotate(); }
   // A drain begins: sockets that only the control thread would still hold are closed. Reloads that
   // wait are forgotten, and none may be asked for any more.
@@ -82,6 +86,7 @@ class Configurator {
   [[nodiscard]] std::optional<config::Model> load(config::Problems& problems) const;
   [[nodiscard]] bool apply(config::Problems& problems, std::function<void()> done);
   void check_workers(const config::Model& model, config::Problems& problems) const;
+  void open_state(const config::Model& model, config::Problems& problems) const;
   [[nodiscard]] Prepared prepare(config::Model model, config::Problems& problems);
   void open(Prepared& prepared, config::Problems& problems) const;
   void commit(Prepared& prepared, std::function<void()> done);
@@ -98,6 +103,7 @@ class Configurator {
   std::shared_ptr<const proxy::Snapshot> current_;
   std::uint32_t configured_workers_ = 0;  // by the first configuration; 0: auto
   std::string last_error_;
+  std::vector<std::string> last_problems_;
   bool busy_ = false;
   bool tls_only_ = false;                           // the reload that begins reads no configuration
   std::optional<config::Model> as_read_;            // what is in force, before ports were filled in

@@ -29,6 +29,7 @@ inline constexpr std::string_view target_deregistered = "target_deregistered";
 inline constexpr std::string_view targets_changed = "targets_changed";
 inline constexpr std::string_view discovery_held = "discovery_held";
 inline constexpr std::string_view discovery_let_go = "discovery_let_go";
+inline constexpr std::string_view admin_change = "admin_change";
 inline constexpr std::string_view reload = "reload";
 }  // namespace event_type
 

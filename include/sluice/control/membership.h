@@ -96,6 +96,18 @@ class Membership {
                     std::optional<MemberOverride> value);
   [[nodiscard]] const Overrides& overrides(std::string_view group) const;
 
+  // One target, as those who name it add up; nothing: nobody does.
+  struct Named {
+    std::string sources;  // "config,api"
+    std::string zone;
+    net::Endpoint endpoint;
+    std::uint32_t weight = 1;
+    bool is_leaving = false;
+  };
+  [[nodiscard]] std::optional<Named> named(std::string_view group, std::string_view id) const;
+  // Every group that the admin API says something of.
+  [[nodiscard]] std::vector<std::string> groups_of_api() const;
+
   // --- what it adds up to
   [[nodiscard]] std::shared_ptr<const target::TargetSet> set_of(const std::string& group);
   // As it will be when a configuration with this plan is taken over.

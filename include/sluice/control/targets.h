@@ -76,6 +76,9 @@ class Targets {
   [[nodiscard]] std::optional<GroupStatus> group(std::string_view name) const;
   // Of one group, in the order of the configuration, then those that leave. Nothing: no such group.
   [[nodiscard]] std::optional<std::vector<TargetStatus>> targets(std::string_view group) const;
+  // One of them.
+  [[nodiscard]] std::optional<TargetStatus> target(std::string_view group,
+                                                   std::string_view id) const;
 
  private:
   struct Leaving {
@@ -114,6 +117,8 @@ class Targets {
   static void show_counts(Group& group);
   [[nodiscard]] static std::array<std::size_t, target_states> counts_of(const Group& group);
   [[nodiscard]] GroupStatus status_of(const Group& group) const;
+  [[nodiscard]] TargetStatus status_of(const Group& group, const Leaving& leaving,
+                                       base::SteadyTime now) const;
   [[nodiscard]] TargetStatus status_of(const Group& group, const target::Target& target,
                                        const target::TargetSet::Origin& origin) const;
 

@@ -413,7 +413,7 @@ TEST_F(Admin, t24_requests_of_other_sites_are_refused) {
 TEST_F(Admin, t24_others_than_this_machine_are_not_listened_to) {
   for (const char* host : {"0.0.0.0", "::", "10.0.0.1"}) {
     EXPECT_EQ(listen(*Endpoint::numeric(host, 0)),
-              "the admin listener has no authentication yet: bind it to loopback or a Unix socket");
+              "without tokens the admin listener takes loopback addresses and Unix sockets only");
   }
   EXPECT_NE(listen(Endpoint()), "");
   EXPECT_FALSE(bound());
