@@ -9,16 +9,18 @@ import shutil
 import struct
 import subprocess
 import termios
+import threading
 import time
 
 import pytest
 
+from support.client import request
 from support.configuration import group, listener, site
 from support.fake_admin import FakeAdmin, answer, problem
 from support.ports import free_port
 from support.sluice import BINARY, run
-from support.target import serve_body
-from support.waiting import PATIENCE
+from support.target import response, serve, serve_body
+from support.waiting import PATIENCE, wait_for_event, wait_until
 
 # Of a command that is told to end after a second or less; far below the times without being told.
 SOON = 8.0
@@ -97,12 +99,8 @@ def test_a_unix_socket_is_asked(start_sluice, start_target, tmp_path):
     path = tmp_path / "admin.sock"
     proxy = start_sluice(site(start_target(serve_body()), admin={"bind": f"unix:{path}"}),
                          wait=False)
-    for _ in range(int(PATIENCE / 0.1)):
-        result = run("status", "--admin", f"unix:{path}")
-        if result.returncode == 0:
-            break
-        time.sleep(0.1)
-    assert "serving" in good(result)
+    wait_until(lambda: run("status", "--admin", f"unix:{path}").returncode == 0, "it answers")
+    assert "serving" in good(run("status", "--admin", f"unix:{path}"))
     environment = {"SLUICE_ADMIN": f"unix:{path}"}
     assert "healthy" in good(run("targets", "list", environment=environment))
     assert proxy.stop() == 0
@@ -226,7 +224,7 @@ def test_a_reload_tells_the_revision_or_the_fault():
     with FakeAdmin() as fake:
         assert good(ask(fake, "reload")) == "reloaded: revision 2 of the configuration serves\n"
         assert fake.requests[0][:2] == ("POST", "/v1/reload")
-        assert json.loads(good(ask(fake, "reload", "--json"))) == {"revision": 2}
+        assert json.loads(good(ask(fake, "reload", "--json")))["revision"] == 2
         fake.reload_answer = answer(200, {"revision": 3, "warnings": ["a.yaml:1:1: x: is odd"]})
         result = ask(fake, "reload")
         assert (result.returncode, result.stderr) == (0, "a.yaml:1:1: x: is odd\n")
@@ -237,6 +235,79 @@ def test_a_reload_tells_the_revision_or_the_fault():
         assert result.stderr.splitlines() == [
             "sluice: the configuration was refused (status 422)",
             "a.yaml:1:1: x: is wrong", "a.yaml:2:1: y: \\x1b"]
+
+
+# --- changing a real instance -------------------------------------------------------------------
+
+
+def test_a_real_target_is_added_drained_enabled_and_removed(start_sluice, start_target, tmp_path):
+    first, second = start_target(serve_body()), start_target(serve_body())
+    proxy = start_sluice(site(first, state_dir=str(tmp_path / "state")))
+    name = second.address
+    assert "added" in good(ask(proxy, "targets", "add", name, "--weight", "3"))
+    assert "was there already" in good(ask(proxy, "targets", "add", name, "--weight", "3"))
+    assert "another weight" in fault(ask(proxy, "targets", "add", name, "--weight", "4"))
+    assert "comes from config" in fault(ask(proxy, "targets", "remove", first.address))
+    for command in ("drain", "enable"):
+        assert good(ask(proxy, "targets", command, name)).startswith(f"{name} of targets: {command}")
+    result = ask(proxy, "targets", "drain", name, "--wait")
+    assert result.stdout.endswith("1 target of targets: drained\n"), result
+    rows = {line.split()[1]: line for line in good(ask(proxy, "targets", "list")).splitlines()}
+    assert "draining" in rows[name] and "healthy" in rows[first.address]
+    result = ask(proxy, "targets", "remove", name, "--wait")
+    assert result.stdout.endswith("1 target of targets: gone\n"), result
+    assert name not in good(ask(proxy, "targets", "list"))
+
+
+def test_waiting_for_a_real_target_ends_with_its_last_request(start_sluice, start_target, tmp_path):
+    go_on = threading.Event()
+
+    def respond(_):
+        wait_for_event(go_on)
+        return response(b"x")
+
+    target = start_target(serve(respond))
+    proxy = start_sluice(site(target, state_dir=str(tmp_path / "state")))
+    with proxy.client() as client:
+        client.send(request())
+        target.wait_for_requests(1)
+        result = ask(proxy, "targets", "drain", target.address, "--wait", "--timeout", "700ms")
+        assert result.returncode == 1
+        assert "the time is over" in result.stderr and "1 request under way" in result.stderr
+        go_on.set()
+        assert client.response().status == 200
+    result = ask(proxy, "targets", "drain", target.address, "--wait")
+    assert result.returncode == 0, result
+
+
+def test_a_real_reload_tells_the_revision_or_every_fault(proxy):
+    assert good(ask(proxy, "reload")) == "reloaded: revision 2 of the configuration serves\n"
+    assert json.loads(good(ask(proxy, "reload", "--json")))["revision"] == 3
+    proxy.write_config("listeners: 1\ntarget_groups: 2\n")
+    result = ask(proxy, "reload")
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("sluice: the configuration was refused")
+    assert any(":1:12: listeners:" in line for line in lines[1:]), lines
+    assert any(":2:16: target_groups:" in line for line in lines[1:]), lines
+    assert "revision 3" in (text := good(ask(proxy, "status"))) and "last reload" in text
+
+
+def test_a_real_token_says_who_may_do_what(start_sluice, start_target, tmp_path):
+    secrets = {"read": "reader-0123456789", "write": "writer-0123456789"}
+    tokens = tmp_path / "tokens"
+    tokens.touch(mode=0o600)
+    tokens.write_text("".join(f"{role} {role}er {secret}\n" for role, secret in secrets.items()))
+    files = {role: tmp_path / role for role in secrets}
+    for role, file in files.items():
+        file.write_text(secrets[role] + "\n")
+    proxy = start_sluice(site(start_target(serve_body()), admin={"tokens_file": str(tokens)}),
+                         wait=False)
+    wait_until(lambda: ask(proxy, "status", "--token-file", files["read"]).returncode == 0,
+               "the reader is let in")
+    assert "--token-file names" in fault(ask(proxy, "status"))
+    assert "the one it has?" in fault(ask(proxy, "reload", "--token-file", files["read"]))
+    assert "reloaded" in good(ask(proxy, "reload", "--token-file", files["write"]))
 
 
 # --- who answers --------------------------------------------------------------------------------
