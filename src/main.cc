@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "sluice/app/admin_command.h"
 #include "sluice/app/options.h"
 #include "sluice/app/server.h"
 #include "sluice/config/load.h"
@@ -28,7 +29,8 @@ int main(int argument_count, char** arguments) {
   switch (options->command) {
     case Command::check: return run_check(options->config);
     case Command::demo: return sluice::app::run_demo();
-    case Command::run: break;
+    case Command::run: return sluice::app::run_server(options->config);
+    case Command::completion: std::cout << sluice::app::completion_script(options->shell); return 0;
+    default: return sluice::app::run_admin_command(options->command, options->admin);
   }
-  return sluice::app::run_server(options->config);
 }
