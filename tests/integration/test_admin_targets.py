@@ -88,6 +88,11 @@ def ask(proxy):
         return client.ask()
 
 
+def wait_for_answer(proxy, body):
+    """Workers learn of a change right behind the admin listener."""
+    wait_until(lambda: ask(proxy).body == body, f"an answer of {body!r}")
+
+
 @pytest.fixture
 def state(tmp_path):
     return tmp_path / "state"
@@ -114,7 +119,7 @@ def test_a_registered_target_gets_requests(start_sluice, start_target, state):
     assert (answer.json["id"], answer.json["weight"], answer.json["source"]) == \
         (target.address, 3, "api")
     wait_for_targets(proxy, target)
-    assert ask(proxy).body == b"registered"
+    wait_for_answer(proxy, b"registered")
     shown = call(proxy, "GET", one(target)).json
     assert (shown["weight"], shown["sources"], shown["state"]) == (3, ["api"], "healthy")
     log = proxy.wait_for_error_log("admin: register target")
@@ -174,7 +179,7 @@ def test_a_drained_target_finishes_what_it_is_at(start_sluice, start_target, sta
         register(proxy, other)
         assert modify(proxy, slow, {"state": "draining"}).json["state"] == "draining"
         wait_for_targets(proxy, other)
-        assert ask(proxy).body == b"other"
+        wait_for_answer(proxy, b"other")
         go_on.set()
         assert client.response().body == b"finished"
     # It stays known, and comes back.
@@ -301,7 +306,7 @@ def test_what_was_said_outlives_a_reload_and_a_restart(start_sluice, start_targe
     assert targets(proxy)[first.address]["weight"] == 7
     assert targets(proxy)[configured.address]["state"] == "draining"
     assert second.address not in targets(proxy)
-    assert ask(proxy).body == b"1"
+    wait_for_answer(proxy, b"1")
 
 
 def test_a_registration_outlives_a_kill_behind_its_answer(start_sluice, start_target, state):
@@ -313,7 +318,7 @@ def test_a_registration_outlives_a_kill_behind_its_answer(start_sluice, start_ta
         killed(proxy)
     proxy = start_sluice(kept(state))
     assert len(targets(proxy)) == 4
-    assert ask(proxy).body == b"kept"
+    wait_for_answer(proxy, b"kept")
     assert not list(state.glob("*.damaged-*"))
 
 
@@ -366,7 +371,7 @@ def test_a_file_that_says_nothing_is_set_aside(start_sluice, start_target, state
     state.mkdir()
     (state / "targets.state").write_bytes(content)
     proxy = start_sluice(kept(state, target))
-    assert ask(proxy).body == b"configured"
+    wait_for_answer(proxy, b"configured")
     [aside] = state.glob("targets.state.damaged-*")
     assert aside.read_bytes() == content
     proxy.wait_for_error_log("was set aside as")
@@ -412,7 +417,7 @@ def test_without_a_folder_changes_last_as_long_as_the_process(start_sluice, star
     register(proxy, target)
     wait_for_targets(proxy, target)
     proxy.reload()
-    assert ask(proxy).body == b"registered"
+    wait_for_answer(proxy, b"registered")
 
 
 # --- who may do it -------------------------------------------------------------------------------
@@ -533,10 +538,10 @@ def test_a_reload_tells_what_came_of_it(start_sluice, start_target):
     answer = call(proxy, "POST", "/v1/reload")
     assert answer.status == 200, answer.text
     assert answer.json["revision"] == 2 and answer.json["warnings"] == []
-    assert ask(proxy).body == b"2"
+    wait_for_answer(proxy, b"2")
     proxy.write_config("listeners: 5\n")
     answer = call(proxy, "POST", "/v1/reload")
     assert answer.status == 422
     assert any("listeners" in each for each in answer.json["problems"])
-    assert ask(proxy).body == b"2"
+    wait_for_answer(proxy, b"2")
     assert call(proxy, "GET", "/v1/reload").status == 405

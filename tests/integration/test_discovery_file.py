@@ -68,11 +68,16 @@ def ask(proxy):
         return client.ask()
 
 
+def wait_for_answer(proxy, body):
+    """Workers learn of a change right behind the admin listener."""
+    wait_until(lambda: ask(proxy).body == body, f"an answer of {body!r}")
+
+
 def test_targets_of_the_file_are_there_when_it_is_ready(start_sluice, start_target, file):
     target = start_target(serve_body(b"found"))
     file.write({"address": target.address, "weight": 7, "zone": "eu-central-1a"})
     proxy = start_sluice(discovering(file))
-    assert ask(proxy).body == b"found"
+    wait_for_answer(proxy, b"found")
     shown = targets(proxy)[target.address]
     assert (shown["source"], shown["sources"], shown["zone"], shown["weight"]) == \
         ("file", ["file"], "eu-central-1a", 7)
@@ -134,10 +139,10 @@ def test_a_reload_keeps_the_targets_and_their_connections(start_sluice, start_ta
     file.write(target)
     config = discovering(file)
     proxy = start_sluice(config)
-    assert ask(proxy).body == b"found"
+    wait_for_answer(proxy, b"found")
     config["target_groups"][0]["slow_start"] = "30s"
     proxy.reload(config)
-    assert ask(proxy).body == b"found"
+    wait_for_answer(proxy, b"found")
     assert len(target.connections) == 1
     assert targets(proxy)[target.address]["state"] == "healthy"
 
@@ -150,7 +155,7 @@ def test_another_file_begins_with_the_targets_of_the_former(start_sluice, start_
     proxy.reload(discovering(other))
     proxy.wait_for_metric("sluice_discovery_looks_total", source=f"file {other.path}",
                           result="failure")
-    assert ask(proxy).body == b"one"
+    wait_for_answer(proxy, b"one")
     other.write(two)
     wait_for_targets(proxy, two)
 
@@ -175,9 +180,9 @@ def test_a_file_that_is_wrong_or_empty_changes_nothing(start_sluice, start_targe
     proxy = start_sluice(discovering(file))
     file.write_text(text)
     proxy.wait_for_metric_value("sluice_discovery_held", 1, target_group="targets")
-    assert ask(proxy).body == b"found"
+    wait_for_answer(proxy, b"found")
     proxy.reload()
-    assert ask(proxy).body == b"found"
+    wait_for_answer(proxy, b"found")
     file.write(target)
     proxy.wait_for_metric_value("sluice_discovery_held", 0, target_group="targets")
     proxy.wait_for_error_log("found before stay")
@@ -199,7 +204,7 @@ def test_a_file_that_goes_and_comes_back_is_found_again(start_sluice, start_targ
     proxy = start_sluice(discovering(file))
     file.path.unlink()
     proxy.wait_for_metric_value("sluice_discovery_held", 1, target_group="targets")
-    assert ask(proxy).body == b"one"
+    wait_for_answer(proxy, b"one")
     file.write(one, two)
     wait_for_targets(proxy, one, two)
 
@@ -243,11 +248,11 @@ def test_a_symbolic_link_that_is_turned_is_noticed(start_sluice, start_target, f
     (folder / "..data").symlink_to("one")
     file.path.symlink_to(f"..data/{file.path.name}")
     proxy = start_sluice(discovering(file, shrink_percent=100))
-    assert ask(proxy).body == b"one"
+    wait_for_answer(proxy, b"one")
     (folder / "..tmp").symlink_to("two")
     os.replace(folder / "..tmp", folder / "..data")
     wait_for_targets(proxy, two)
-    assert ask(proxy).body == b"two"
+    wait_for_answer(proxy, b"two")
 
 
 def test_an_answer_under_way_ends_although_its_target_has_left(start_sluice, start_target, file):
@@ -268,7 +273,7 @@ def test_an_answer_under_way_ends_although_its_target_has_left(start_sluice, sta
         wait_for_targets(proxy, new)
         wait_until(lambda: targets(proxy)[old.address]["state"] == "draining", "it drains")
         assert targets(proxy)[old.address]["source"] == "file"
-        assert ask(proxy).body == b"new"
+        wait_for_answer(proxy, b"new")
         may_answer.set()
         assert client.response().body == b"late"
     wait_until(lambda: old.address not in targets(proxy), "it is gone")
@@ -318,10 +323,10 @@ def test_ten_thousand_targets_come_and_go(start_sluice, start_target, file):
     file.write(target, *({"address": each, "weight": 0} for each in many))
     proxy.wait_for_metric_value("sluice_discovery_targets", 10_000, target_group="targets")
     wait_until(lambda: len(targets(proxy)) == 10_000, "all are there", pause=0.2)
-    assert ask(proxy).body == b"found"
+    wait_for_answer(proxy, b"found")
     file.write(target)
     wait_for_targets(proxy, target)
-    assert ask(proxy).body == b"found"
+    wait_for_answer(proxy, b"found")
     proxy.wait_for_error_log("target group targets: 10000 targets, 9999 new, 0 leave")
 
 
