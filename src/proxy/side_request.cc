@@ -32,6 +32,7 @@ SideRequest::SideRequest(const Exchange& exchange, const Settings& settings, Sid
       head_(std::move(head)),
       body_(std::move(body)),
       proxy_header_(proxy_header_of(*exchange.connection, group_->settings().proxy_protocol)),
+      comes_of_ambiguous_(exchange.ends_connections),
       deadline_(
           worker_.loop().deadlines,
           [](void* context) {
@@ -135,6 +136,10 @@ net::Task<Reason> SideRequest::open(bool fresh_only) {
   co_return Reason::none;
 }
 
+// What its target takes for a second request has nobody to be answered to, as behind the request
+// that it is made of.
+bool SideRequest::ends_connection() const { return comes_of_ambiguous_ && !client_->is_http2(); }
+
 bool SideRequest::write_head() {
   const bool to_http2 = client_->is_http2();
   const std::string_view host = head_.authority.empty() ? std::string_view(pool_->target().id())
@@ -154,7 +159,9 @@ bool SideRequest::write_head() {
   }
   writer.trusted_text(head_.fields);
   if (body_.is_there) writer.field("Content-Length", body_.bytes);
-  if (!to_http2 && !proxy_header_.empty()) writer.trusted_field("Connection", "close");
+  if (!to_http2 && (!proxy_header_.empty() || ends_connection())) {
+    writer.trusted_field("Connection", "close");
+  }
   writer.end_head();
   if (writer.overflowed()) return false;
   head_buffer_.commit(writer.size());
@@ -312,7 +319,8 @@ net::Task<bool> SideRequest::read_body(std::uint64_t most, std::string* kept) {
 
 void SideRequest::finish() {
   count_try(group_->cells(), *client_, answer_.status);
-  client_->finish(*pool_, was_sent_whole_, answer_.persistent && group_->may_keep_connection());
+  const bool may_keep = answer_.persistent && group_->may_keep_connection() && !ends_connection();
+  client_->finish(*pool_, was_sent_whole_, may_keep);
   client_.reset();
   reservation_.release();
 }

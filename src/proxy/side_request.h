@@ -97,6 +97,7 @@ class SideRequest {
   void begin_body();
   void report(observe::Reason reason);
   void drop_try();
+  [[nodiscard]] bool ends_connection() const;
   void end_waiting();
   static net::Task<> drop_rest(std::unique_ptr<SideRequest> request);
 
@@ -109,6 +110,7 @@ class SideRequest {
   SideRequestBody body_;
   std::optional<std::uint64_t> hash_;
   std::string proxy_header_;
+  bool comes_of_ambiguous_;  // made of a request that servers may read differently
   net::Deadline deadline_;
   std::size_t index_ = 0;  // in the worker's list
 

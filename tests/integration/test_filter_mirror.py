@@ -119,6 +119,20 @@ def test_connections_of_copies_are_used_again(start):
     assert len(shadow.connections) == 1
 
 
+def test_a_connection_ends_with_the_copy_of_an_ambiguous_request(start):
+    proxy, target, shadow = start()
+    for number in range(2):
+        with proxy.client() as client:
+            client.send(request("GET", "/", body=b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"))
+            assert client.response().says_close()
+        results(proxy, answered=number + 1)
+        all_is_over(proxy)
+    for each in (target, shadow):
+        each.wait_for_requests(2)
+        assert [one.value("Connection") for one in each.requests] == ["close"] * 2
+        assert len(each.connections) == 2
+
+
 def test_a_share_of_none_copies_nothing_and_half_of_them_about_half(start_sluice, start_target):
     target, shadow = start_target(serve_body()), start_target(serve_body())
     proxy = start_sluice(mirrored(target, shadow, share=0))
