@@ -209,6 +209,8 @@ net::Task<Reason> SideRequest::read_head() {
 }
 
 net::Task<Reason> SideRequest::try_target(bool fresh_only) {
+  try_began_ = worker_.loop().clock.now();
+  was_sent_whole_ = false;
   Reason reason = end();
   if (reason == Reason::none) reason = co_await open(fresh_only);
   if (reason == Reason::none) reason = co_await send();
@@ -234,9 +236,17 @@ bool SideRequest::may_go_elsewhere(Reason reason) const {
   return failure == Failure::connect || was_turned_away(client_, reason) || is_idempotent();
 }
 
+// That we gave it up says nothing about its target. That its time was over does: where the target
+// had nearly all of it, not what others had left, and was not busy taking a long body.
+bool SideRequest::is_fault_of_target(Reason reason) const {
+  if (reason == Reason::client_closed || reason == Reason::shutdown_deadline) return false;
+  if (reason != Reason::target_try_timeout) return true;
+  const bool had_its_time = worker_.loop().clock.now() - try_began_ >= settings_.timeout * 9 / 10;
+  return had_its_time && (!client_.has_value() || was_sent_whole_);
+}
+
 void SideRequest::report(Reason reason) {
-  // That we gave it up says nothing about its target; that its time was over does.
-  if (reason == Reason::client_closed || reason == Reason::shutdown_deadline) return;
+  if (!is_fault_of_target(reason)) return;
   const std::optional<target::Outcome> outcome = outcome_of(client_, reason, answer_.status);
   if (!outcome.has_value()) return;
   group_->state().report(pool_->target(), *outcome, false, worker_.loop().clock.now());

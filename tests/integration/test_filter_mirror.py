@@ -204,6 +204,27 @@ def test_nothing_that_a_copys_target_does_reaches_the_client(start_sluice, start
     assert target.only_request().body == body
 
 
+@pytest.mark.parametrize("script, ejections", [(silent, 1), (deaf, 0)])
+def test_only_who_had_all_of_a_copy_is_to_blame_for_its_timeout(start_sluice, start_target, script,
+                                                                ejections):
+    shadow = start_target(script)
+    shadow.stopped = threading.Event()
+    health = {"ejection_time": "1h", "max_ejection_time": "1h"}
+    config = mirrored(start_target(serve_body()), shadow, timeout="500ms", body_bytes="16MiB")
+    config["target_groups"][1] = group("shadow", shadow, *[start_target(serve_body())
+                                                           for _ in range(2)],
+                                       passive_health=health)
+    proxy = start_sluice(config)
+    with proxy.client() as client:
+        for _ in range(9):
+            client.send(request("POST", "/", body=b"b" * (8 << 20 if script is deaf else 10)))
+            assert client.response().status == 200
+    results(proxy, timed_out=3)  # as many as put a target out
+    proxy.wait_for_metric_value("sluice_target_ejections_total", ejections, target_group="shadow",
+                                reason="Target.EjectedConsecutiveFailures")
+    shadow.stopped.set()
+
+
 def test_a_dead_target_of_copies_is_counted_and_nothing_else(start_sluice, start_target):
     target = start_target(serve_body(b"the answer"))
     proxy = start_sluice(mirrored(target, f"127.0.0.1:{free_port()}"))
