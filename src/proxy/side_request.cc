@@ -269,12 +269,15 @@ net::Task<Reason> SideRequest::ask() {
   }
   while (reason == Reason::none) {
     reason = co_await try_target(false);
+    bool was_unprocessed = false;
     if (died_of_old_age(reason)) {
+      was_unprocessed = client_->was_unprocessed();
       group_->count_retry(observe::text(reason));
       drop_try();
       reason = co_await try_target(true);
     }
-    if (reason == Reason::target_queue_full && settings_.may_wait_for_room) {
+    // One that has just turned it away sheds load: to ask it again and again would never end.
+    if (reason == Reason::target_queue_full && settings_.may_wait_for_room && !was_unprocessed) {
       // Another worker was quicker to open the last connection that the target may have: back to
       // the queue, as if it had not been chosen.
       forget_last_tried();

@@ -484,6 +484,25 @@ def test_calls_of_grpc_are_refused_in_its_own_words(start_sluice, start_target):
         target.close()
 
 
+def test_a_service_that_refuses_streams_is_not_asked_without_end(start_sluice, start_target):
+    asked = []
+
+    def refuse(connection, question):
+        asked.append(question)
+        connection.reset(question, 7)  # REFUSED_STREAM
+
+    service = H2Target(refuse)
+    try:
+        proxy = start_sluice(guarded(
+            start_target(serve_body()), service,
+            {"protocol_version": "http2", "limits": {"max_connections": 1}}, timeout="20s"))
+        with proxy.client() as client:
+            assert client.ask().status in (502, 503)
+        assert len(asked) <= 2
+    finally:
+        service.close()
+
+
 def test_a_service_may_speak_http2(start_sluice, start_target):
     seen = []
 
