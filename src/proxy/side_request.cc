@@ -180,6 +180,9 @@ net::Task<Reason> SideRequest::send() {
     sender.add(runs, i + 1 == writes, {});
     sent = sender.start();
     if (sender.is_unfinished()) sent = co_await sender.finish();
+    if (end() == Reason::none && i + 1 < writes && (i + 1) % writes_per_turn == 0) {
+      co_await worker_.loop().next_turn();
+    }
     if (end() != Reason::none) co_return end();
   }
   was_sent_whole_ = sent == Transfer::ok;
