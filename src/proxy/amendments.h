@@ -19,6 +19,10 @@
 #include "sluice/base/text.h"
 #include "sluice/route/filters/rate_limit.h"
 
+namespace sluice::net {
+class WaitSlot;
+}
+
 namespace sluice::proxy {
 
 // Whether targets may take them for one: every byte that is neither letter nor digit counts as '-'
@@ -122,6 +126,8 @@ struct Amendments {
 
   // The question that the exchange waits for; null: it waits for none. Ended by `interrupt`.
   SideRequest* asked = nullptr;
+  // Where it waits for a verdict on a password, or for keys; the same.
+  net::WaitSlot* awaited = nullptr;
   std::chrono::nanoseconds asked_for{0};  // how long it has waited for such: not our own time
   std::unique_ptr<const Denial> denial;   // with the reason forward_auth_denied
 
