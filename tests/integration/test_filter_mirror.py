@@ -278,6 +278,22 @@ def test_a_request_that_never_comes_whole_is_not_copied(start):
     assert shadow.connections == []
 
 
+def test_a_body_that_drips_holds_no_place_beyond_the_copys_time(start):
+    proxy, target, shadow = start(timeout="300ms")
+    with proxy.client() as client:
+        client.send(request("POST", "/", ("Transfer-Encoding", "chunked")))
+
+        def drip():
+            client.send(b"1\r\nx\r\n")
+            return proxy.metric(COPIES, target_group="shadow", result="incomplete") == 1
+
+        wait_until(drip, "the copy is given up", pause=0.05)
+        client.send(b"0\r\n\r\n")
+        assert client.response().status == 200
+    assert set(target.only_request().body) == {ord("x")}
+    assert shadow.requests == []
+
+
 def test_a_request_that_is_tried_again_is_copied_once(start_sluice, start_target):
     refuses = start_target(answer_and_close(b""))
     target = start_target(serve_body(b"the answer"))
