@@ -19,6 +19,10 @@
 #include "sluice/base/text.h"
 #include "sluice/route/filters/rate_limit.h"
 
+namespace sluice::net {
+class WaitSlot;
+}
+
 namespace sluice::proxy {
 
 // Whether targets may take them for one: every byte that is neither letter nor digit counts as '-'
@@ -93,6 +97,18 @@ struct Denial {
   std::string lines;         // whole lines that pass
   std::string content_type;  // of `body`
   std::string body;
+
+  // And what is said of it.
+  void leave_body_out() {
+    body.clear();
+    std::string kept;
+    for_each_line(lines, [&](const FieldLine& line) {
+      const bool is_of_content = base::equals_ignoring_case(line.name.substr(0, 8), "Content-") ||
+                                 base::equals_ignoring_case(line.name, "ETag");
+      if (!is_of_content) kept += line.text;
+    });
+    lines = std::move(kept);
+  }
 };
 
 class SideRequest;
@@ -122,8 +138,10 @@ struct Amendments {
 
   // The question that the exchange waits for; null: it waits for none. Ended by `interrupt`.
   SideRequest* asked = nullptr;
+  // Where it waits for a verdict on a password, or for keys; the same.
+  net::WaitSlot* awaited = nullptr;
   std::chrono::nanoseconds asked_for{0};  // how long it has waited for such: not our own time
-  std::unique_ptr<const Denial> denial;   // with the reason forward_auth_denied
+  std::unique_ptr<Denial> denial;         // with the reason forward_auth_denied
 
   // The copy for the filter mirror, while the request's body passes; and whether there has been
   // one, or none is to be made.

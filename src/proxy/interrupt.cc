@@ -14,6 +14,10 @@ bool interrupt(Exchange& exchange) {
     exchange.amendments->asked->cancel();
     return true;
   }
+  if (exchange.amendments != nullptr && exchange.amendments->awaited != nullptr) {
+    exchange.amendments->awaited->fire(net::Wake::closed);
+    return true;
+  }
   if (exchange.place != nullptr) {
     exchange.place->give_up();
     return true;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <csignal>
 #include <system_error>
@@ -26,11 +27,18 @@ void become_a_verifier() {
   (void)::setpriority(PRIO_PROCESS, 0, niceness);
 }
 
+bool is_abandoned(const std::shared_ptr<PasswordTicket>& ticket) { return ticket->is_abandoned(); }
+
 }  // namespace
 
 void PasswordTicket::abandon() {
   const std::scoped_lock lock(mutex_);
   loop_ = nullptr;
+}
+
+bool PasswordTicket::is_abandoned() const {
+  const std::scoped_lock lock(mutex_);
+  return loop_ == nullptr;
 }
 
 // Posts under the lock: the loop is there as long as the ticket has not been abandoned.
@@ -47,8 +55,11 @@ PasswordVerifier::~PasswordVerifier() {
   {
     const std::scoped_lock lock(mutex_);
     is_ending_ = true;
-    for (const auto& job : queue_) net::wipe(job->question.password);
-    queue_.clear();
+    turns_.clear();
+    for (auto& [cache, load] : loads_) {
+      for (const auto& job : load.queue) net::wipe(job->question.password);
+      load.queue.clear();
+    }
   }
   changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
@@ -77,7 +88,8 @@ std::shared_ptr<PasswordTicket> PasswordVerifier::ask(Question question, net::Lo
   job->question = std::move(question);
   job->tickets.push_back(ticket);
   jobs_.emplace(job->question.key, job);
-  queue_.push_back(std::move(job));
+  if (load.queue.empty()) turns_.push_back(job->question.cache.get());
+  load.queue.push_back(std::move(job));
   changed_.notify_one();
   return ticket;
 }
@@ -92,16 +104,31 @@ bool PasswordVerifier::start_threads() {
   return true;
 }
 
+std::shared_ptr<PasswordVerifier::Job> PasswordVerifier::next_job() {
+  const route::CredentialCache* const filter = turns_.front();
+  turns_.pop_front();
+  std::deque<std::shared_ptr<Job>>& queue = loads_.find(filter)->second.queue;
+  std::shared_ptr<Job> job = std::move(queue.front());
+  queue.pop_front();
+  if (!queue.empty()) turns_.push_back(filter);
+  return job;
+}
+
 void PasswordVerifier::run() {
   become_a_verifier();
   for (;;) {
     std::shared_ptr<Job> job;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return is_ending_ || !queue_.empty(); });
+      changed_.wait(lock, [this] { return is_ending_ || !turns_.empty(); });
       if (is_ending_) return;
-      job = std::move(queue_.front());
-      queue_.pop_front();
+      job = next_job();
+      // Whoever sends passwords and leaves would have them all verified.
+      if (std::ranges::all_of(job->tickets, is_abandoned)) {
+        forget(*job);
+        net::wipe(job->question.password);
+        continue;
+      }
     }
     const Question& question = job->question;
     Verdict verdict = question.account.hash->check(question.password);
@@ -113,13 +140,17 @@ void PasswordVerifier::run() {
   }
 }
 
+void PasswordVerifier::forget(const Job& job) {
+  jobs_.erase(job.question.key);  // nobody joins any more
+  const auto load = loads_.find(job.question.cache.get());
+  load->second.requests -= static_cast<std::uint32_t>(job.tickets.size());
+  if (--load->second.jobs == 0) loads_.erase(load);
+}
+
 void PasswordVerifier::finish(const std::shared_ptr<Job>& job, Verdict verdict) {
   {
     const std::scoped_lock lock(mutex_);
-    jobs_.erase(job->question.key);  // nobody joins any more
-    const auto load = loads_.find(job->question.cache.get());
-    load->second.requests -= static_cast<std::uint32_t>(job->tickets.size());
-    if (--load->second.jobs == 0) loads_.erase(load);
+    forget(*job);
   }
   net::wipe(job->question.password);
   for (const auto& ticket : job->tickets) PasswordTicket::answer(ticket, verdict);

@@ -184,7 +184,7 @@ std::string_view fields_with(Reason reason, bool is_http2) {
   }
 }
 
-const Denial* denial_of(const Exchange& exchange) {
+Denial* denial_of(const Exchange& exchange) {
   const bool is_denied = exchange.reason == Reason::forward_auth_denied;
   return is_denied ? exchange.amendments->denial.get() : nullptr;
 }
@@ -232,7 +232,7 @@ std::string_view error_page(std::uint16_t status) {
 
 net::Task<After> fail(Exchange& exchange, Reason reason) {
   set_end(exchange, reason);
-  const Denial* const denial = denial_of(exchange);
+  Denial* const denial = denial_of(exchange);
   const std::uint16_t status =
       denial != nullptr ? denial->status : observe::status_of(exchange.reason);
   if (exchange.answer_begun) {
@@ -259,6 +259,10 @@ net::Task<After> fail(Exchange& exchange, Reason reason) {
   }
   if (const route::ErrorPages::Page* page =
           denial == nullptr || !keeps_denial(exchange) ? page_for(exchange, status) : nullptr) {
+    if (denial != nullptr) {
+      denial->leave_body_out();
+      answer.fields = denial->lines;
+    }
     put_page(exchange, *page, answer);
   }
   co_return co_await send(exchange, answer);

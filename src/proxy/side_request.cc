@@ -32,6 +32,7 @@ SideRequest::SideRequest(const Exchange& exchange, const Settings& settings, Sid
       head_(std::move(head)),
       body_(std::move(body)),
       proxy_header_(proxy_header_of(*exchange.connection, group_->settings().proxy_protocol)),
+      comes_of_ambiguous_(exchange.ends_connections),
       deadline_(
           worker_.loop().deadlines,
           [](void* context) {
@@ -135,6 +136,10 @@ net::Task<Reason> SideRequest::open(bool fresh_only) {
   co_return Reason::none;
 }
 
+// What its target takes for a second request has nobody to be answered to, as behind the request
+// that it is made of.
+bool SideRequest::ends_connection() const { return comes_of_ambiguous_ && !client_->is_http2(); }
+
 bool SideRequest::write_head() {
   const bool to_http2 = client_->is_http2();
   const std::string_view host = head_.authority.empty() ? std::string_view(pool_->target().id())
@@ -154,7 +159,9 @@ bool SideRequest::write_head() {
   }
   writer.trusted_text(head_.fields);
   if (body_.is_there) writer.field("Content-Length", body_.bytes);
-  if (!to_http2 && !proxy_header_.empty()) writer.trusted_field("Connection", "close");
+  if (!to_http2 && (!proxy_header_.empty() || ends_connection())) {
+    writer.trusted_field("Connection", "close");
+  }
   writer.end_head();
   if (writer.overflowed()) return false;
   head_buffer_.commit(writer.size());
@@ -173,6 +180,9 @@ net::Task<Reason> SideRequest::send() {
     sender.add(runs, i + 1 == writes, {});
     sent = sender.start();
     if (sender.is_unfinished()) sent = co_await sender.finish();
+    if (end() == Reason::none && i + 1 < writes && (i + 1) % writes_per_turn == 0) {
+      co_await worker_.loop().next_turn();
+    }
     if (end() != Reason::none) co_return end();
   }
   was_sent_whole_ = sent == Transfer::ok;
@@ -202,6 +212,8 @@ net::Task<Reason> SideRequest::read_head() {
 }
 
 net::Task<Reason> SideRequest::try_target(bool fresh_only) {
+  try_began_ = worker_.loop().clock.now();
+  was_sent_whole_ = false;
   Reason reason = end();
   if (reason == Reason::none) reason = co_await open(fresh_only);
   if (reason == Reason::none) reason = co_await send();
@@ -227,9 +239,17 @@ bool SideRequest::may_go_elsewhere(Reason reason) const {
   return failure == Failure::connect || was_turned_away(client_, reason) || is_idempotent();
 }
 
+// That we gave it up says nothing about its target. That its time was over does: where the target
+// had nearly all of it, not what others had left, and was not busy taking a long body.
+bool SideRequest::is_fault_of_target(Reason reason) const {
+  if (reason == Reason::client_closed || reason == Reason::shutdown_deadline) return false;
+  if (reason != Reason::target_try_timeout) return true;
+  const bool had_its_time = worker_.loop().clock.now() - try_began_ >= settings_.timeout * 9 / 10;
+  return had_its_time && (!client_.has_value() || was_sent_whole_);
+}
+
 void SideRequest::report(Reason reason) {
-  // That we gave it up says nothing about its target; that its time was over does.
-  if (reason == Reason::client_closed || reason == Reason::shutdown_deadline) return;
+  if (!is_fault_of_target(reason)) return;
   const std::optional<target::Outcome> outcome = outcome_of(client_, reason, answer_.status);
   if (!outcome.has_value()) return;
   group_->state().report(pool_->target(), *outcome, false, worker_.loop().clock.now());
@@ -252,12 +272,15 @@ net::Task<Reason> SideRequest::ask() {
   }
   while (reason == Reason::none) {
     reason = co_await try_target(false);
+    bool was_unprocessed = false;
     if (died_of_old_age(reason)) {
+      was_unprocessed = client_->was_unprocessed();
       group_->count_retry(observe::text(reason));
       drop_try();
       reason = co_await try_target(true);
     }
-    if (reason == Reason::target_queue_full && settings_.may_wait_for_room) {
+    // One that has just turned it away sheds load: to ask it again and again would never end.
+    if (reason == Reason::target_queue_full && settings_.may_wait_for_room && !was_unprocessed) {
       // Another worker was quicker to open the last connection that the target may have: back to
       // the queue, as if it had not been chosen.
       forget_last_tried();
@@ -312,7 +335,8 @@ net::Task<bool> SideRequest::read_body(std::uint64_t most, std::string* kept) {
 
 void SideRequest::finish() {
   count_try(group_->cells(), *client_, answer_.status);
-  client_->finish(*pool_, was_sent_whole_, answer_.persistent && group_->may_keep_connection());
+  const bool may_keep = answer_.persistent && group_->may_keep_connection() && !ends_connection();
+  client_->finish(*pool_, was_sent_whole_, may_keep);
   client_.reset();
   reservation_.release();
 }

@@ -95,8 +95,10 @@ class SideRequest {
   [[nodiscard]] bool write_head();
   [[nodiscard]] bool is_idempotent() const;
   void begin_body();
+  [[nodiscard]] bool is_fault_of_target(observe::Reason reason) const;
   void report(observe::Reason reason);
   void drop_try();
+  [[nodiscard]] bool ends_connection() const;
   void end_waiting();
   static net::Task<> drop_rest(std::unique_ptr<SideRequest> request);
 
@@ -109,6 +111,7 @@ class SideRequest {
   SideRequestBody body_;
   std::optional<std::uint64_t> hash_;
   std::string proxy_header_;
+  bool comes_of_ambiguous_;  // made of a request that servers may read differently
   net::Deadline deadline_;
   std::size_t index_ = 0;  // in the worker's list
 
@@ -121,6 +124,7 @@ class SideRequest {
   upstream::Place* place_ = nullptr;  // while it waits for a target with room
   std::array<const target::Target*, tries_max> tried_{};
   std::size_t tried_count_ = 0;
+  base::SteadyTime try_began_{};
   base::SteadyTime sent_at_{};
   bool was_sent_whole_ = false;
   bool has_begun_body_ = false;

@@ -223,7 +223,6 @@ FAULTS = [
      "forward_auth_failed"),
     (answer_once(b"HTTP/1.1 103 Early\r\n\r\n" * 200), 502, "forward_auth_failed"),
     (serve(lambda _: response(b"", status=500)), 502, "forward_auth_failed"),
-    (serve(lambda _: response(b"", status=404)), 502, "forward_auth_failed"),
     (serve(lambda _: response(b"", status=302)), 502, "forward_auth_failed"),  # no Location
     (serve(lambda _: response(b"", status=304)), 502, "forward_auth_failed"),
     (serve(lambda _: response(b"", *[("X-User", "u" * 8000)] * 5)), 502, "forward_auth_failed"),
@@ -256,6 +255,35 @@ def test_without_a_verdict_nobody_passes_unless_fail_open_says_so(start_sluice, 
     proxy.wait_for_metric_value("sluice_forward_auth_requests_total", 1, target_group="auth",
                                 result="failed")
     service.stopped.set()
+
+
+@pytest.mark.parametrize("status", [400, 404, 414, 431])
+def test_an_error_that_a_client_may_provoke_passes_nobody(start, status):
+    proxy, target, service = start(serve(lambda _: response(b"too long", status=status)),
+                                   fail_open=True)
+    with proxy.client() as client:
+        assert client.ask().status == 403
+    assert reason_of(proxy.only_log_line()) == "forward_auth_denied"
+    proxy.reload(guarded(target, service))
+    with proxy.client() as client:
+        assert client.ask().status == 502
+    assert target.requests == []
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_what_describes_a_refusals_body_goes_with_it(start_sluice, start_target, intercept):
+    fields = [("Content-Encoding", "gzip"), ("ETag", '"a"'), ("X-Why", "no")]
+    service = start_target(serve(lambda _: response(b"theirs", *fields, status=403)))
+    config = guarded(start_target(serve_body()), service, answer_bytes=100 if intercept else 0,
+                     denied_headers=["Content-Encoding", "ETag", "X-Why"])
+    config["listeners"][0]["filters"]["error_pages"] = {
+        "pages": [{"on": ["4xx"], "body": "ours"}], "intercept": intercept}
+    proxy = start_sluice(config)
+    with proxy.client() as client:
+        answer = client.ask()
+    assert (answer.status, answer.body) == (403, b"ours" if intercept else b"")
+    assert answer.values("Content-Encoding") == answer.values("ETag") == []
+    assert answer.value("X-Why") == "no"
 
 
 def test_a_service_that_is_not_there_is_503(start_sluice, start_target):
@@ -482,6 +510,25 @@ def test_calls_of_grpc_are_refused_in_its_own_words(start_sluice, start_target):
         assert service.requests[0].value("X-Forwarded-Method") == "POST"
     finally:
         target.close()
+
+
+def test_a_service_that_refuses_streams_is_not_asked_without_end(start_sluice, start_target):
+    asked = []
+
+    def refuse(connection, question):
+        asked.append(question)
+        connection.reset(question, 7)  # REFUSED_STREAM
+
+    service = H2Target(refuse)
+    try:
+        proxy = start_sluice(guarded(
+            start_target(serve_body()), service,
+            {"protocol_version": "http2", "limits": {"max_connections": 1}}, timeout="20s"))
+        with proxy.client() as client:
+            assert client.ask().status in (502, 503)
+        assert len(asked) <= 2
+    finally:
+        service.close()
 
 
 def test_a_service_may_speak_http2(start_sluice, start_target):

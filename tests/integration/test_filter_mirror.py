@@ -119,6 +119,20 @@ def test_connections_of_copies_are_used_again(start):
     assert len(shadow.connections) == 1
 
 
+def test_a_connection_ends_with_the_copy_of_an_ambiguous_request(start):
+    proxy, target, shadow = start()
+    for number in range(2):
+        with proxy.client() as client:
+            client.send(request("GET", "/", body=b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"))
+            assert client.response().says_close()
+        results(proxy, answered=number + 1)
+        all_is_over(proxy)
+    for each in (target, shadow):
+        each.wait_for_requests(2)
+        assert [one.value("Connection") for one in each.requests] == ["close"] * 2
+        assert len(each.connections) == 2
+
+
 def test_a_share_of_none_copies_nothing_and_half_of_them_about_half(start_sluice, start_target):
     target, shadow = start_target(serve_body()), start_target(serve_body())
     proxy = start_sluice(mirrored(target, shadow, share=0))
@@ -190,6 +204,27 @@ def test_nothing_that_a_copys_target_does_reaches_the_client(start_sluice, start
     assert target.only_request().body == body
 
 
+@pytest.mark.parametrize("script, ejections", [(silent, 1), (deaf, 0)])
+def test_only_who_had_all_of_a_copy_is_to_blame_for_its_timeout(start_sluice, start_target, script,
+                                                                ejections):
+    shadow = start_target(script)
+    shadow.stopped = threading.Event()
+    health = {"ejection_time": "1h", "max_ejection_time": "1h"}
+    config = mirrored(start_target(serve_body()), shadow, timeout="500ms", body_bytes="16MiB")
+    config["target_groups"][1] = group("shadow", shadow, *[start_target(serve_body())
+                                                           for _ in range(2)],
+                                       passive_health=health)
+    proxy = start_sluice(config)
+    with proxy.client() as client:
+        for _ in range(9):
+            client.send(request("POST", "/", body=b"b" * (8 << 20 if script is deaf else 10)))
+            assert client.response().status == 200
+    results(proxy, timed_out=3)  # as many as put a target out
+    proxy.wait_for_metric_value("sluice_target_ejections_total", ejections, target_group="shadow",
+                                reason="Target.EjectedConsecutiveFailures")
+    shadow.stopped.set()
+
+
 def test_a_dead_target_of_copies_is_counted_and_nothing_else(start_sluice, start_target):
     target = start_target(serve_body(b"the answer"))
     proxy = start_sluice(mirrored(target, f"127.0.0.1:{free_port()}"))
@@ -241,6 +276,22 @@ def test_a_request_that_never_comes_whole_is_not_copied(start):
     client.reset()
     results(proxy, incomplete=1)
     assert shadow.connections == []
+
+
+def test_a_body_that_drips_holds_no_place_beyond_the_copys_time(start):
+    proxy, target, shadow = start(timeout="300ms")
+    with proxy.client() as client:
+        client.send(request("POST", "/", ("Transfer-Encoding", "chunked")))
+
+        def drip():
+            client.send(b"1\r\nx\r\n")
+            return proxy.metric(COPIES, target_group="shadow", result="incomplete") == 1
+
+        wait_until(drip, "the copy is given up", pause=0.05)
+        client.send(b"0\r\n\r\n")
+        assert client.response().status == 200
+    assert set(target.only_request().body) == {ord("x")}
+    assert shadow.requests == []
 
 
 def test_a_request_that_is_tried_again_is_copied_once(start_sluice, start_target):

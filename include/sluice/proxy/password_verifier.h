@@ -5,7 +5,8 @@
 // begin with the first question; they have a lower priority than workers, so that a flood of wrong
 // passwords takes the processor only while nobody else wants it. A question that is under way
 // already, from another stream or connection of the same browser, is not asked again: both get the
-// same answer. Answers go into the filter's cache whether anybody still waits or not.
+// same answer. Filters take turns, so that none waits for the flood of another. Answers go into the
+// filter's cache, also when nobody waits any more; what nobody waits for is not begun.
 #pragma once
 
 #include <condition_variable>
@@ -41,9 +42,10 @@ class PasswordTicket {
 
   // --- any thread
   static void answer(const std::shared_ptr<PasswordTicket>& ticket, Verdict verdict);
+  [[nodiscard]] bool is_abandoned() const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   net::Loop* loop_;  // null: abandoned
 };
 
@@ -80,18 +82,23 @@ class PasswordVerifier {
   struct Load {
     std::uint32_t jobs = 0;
     std::uint32_t requests = 0;
+    std::deque<std::shared_ptr<Job>> queue;  // not begun
   };
 
   [[nodiscard]] bool start_threads();
   void run();
+  // The first of the filter whose turn it is, which has its next one after all others. Under the
+  // lock.
+  [[nodiscard]] std::shared_ptr<Job> next_job();
+  void forget(const Job& job);  // under the lock
   void finish(const std::shared_ptr<Job>& job, Verdict verdict);
 
   const std::size_t thread_count_;
   std::mutex mutex_;  // what follows
   std::condition_variable changed_;
-  std::map<net::Sha256, std::shared_ptr<Job>> jobs_;  // under way, and in the queue
-  std::deque<std::shared_ptr<Job>> queue_;
+  std::map<net::Sha256, std::shared_ptr<Job>> jobs_;  // under way, and in the queues
   std::map<const route::CredentialCache*, Load> loads_;
+  std::deque<const route::CredentialCache*> turns_;  // those whose queue is not empty, each once
   std::vector<std::thread> threads_;
   bool is_ending_ = false;
 };

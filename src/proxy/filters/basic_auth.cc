@@ -8,6 +8,7 @@
 #include "proxy/amendments.h"
 #include "proxy/filters/basic_credentials.h"
 #include "proxy/interrupt.h"
+#include "proxy/request_pump.h"
 #include "sluice/net/deadline.h"
 
 namespace sluice::proxy {
@@ -22,14 +23,18 @@ constexpr std::chrono::milliseconds patience{30'000};
 
 void expire(void* context) { static_cast<net::WaitSlot*>(context)->fire(net::Wake::expired); }
 
-// While it lives, a request waits for a verdict.
+// While it lives, a request waits for a verdict, until its client leaves.
 class Waiting {
  public:
-  Waiting(std::shared_ptr<PasswordTicket> ticket, observe::Gauge& gauge)
-      : ticket_(std::move(ticket)), gauge_(gauge) {
+  Waiting(Exchange& exchange, std::shared_ptr<PasswordTicket> ticket, observe::Gauge& gauge)
+      : exchange_(exchange), ticket_(std::move(ticket)), gauge_(gauge) {
     gauge_.add(1);
+    exchange_.amendments->awaited = &ticket_->ended;
+    watch_client(exchange_);
   }
   ~Waiting() {
+    unwatch_client(exchange_);
+    exchange_.amendments->awaited = nullptr;
     gauge_.add(-1);
     ticket_->abandon();
   }
@@ -39,6 +44,7 @@ class Waiting {
   [[nodiscard]] PasswordTicket& ticket() { return *ticket_; }
 
  private:
+  Exchange& exchange_;
   std::shared_ptr<PasswordTicket> ticket_;
   observe::Gauge& gauge_;
 };
@@ -50,7 +56,8 @@ net::Task<Verdict> verify(Exchange& exchange, PasswordVerifier::Question& questi
   if (passwords.verifier == nullptr || worker.is_cutting()) co_return Verdict::failed;
   auto ticket = passwords.verifier->ask(std::move(question), worker.loop());
   if (ticket == nullptr) co_return Verdict::failed;
-  Waiting waiting(std::move(ticket), passwords.waiting);
+  Waiting waiting(exchange, std::move(ticket), passwords.waiting);
+  if (end_of_all_tries(exchange) != Reason::none) co_return Verdict::failed;
   net::Deadline deadline(worker.loop().deadlines, expire, &waiting.ticket().ended);
   deadline.set(patience);
   const net::Wake wake = co_await waiting.ticket().ended.wait();

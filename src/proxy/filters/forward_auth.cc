@@ -115,7 +115,8 @@ std::optional<SideRequestHead> question(const Exchange& exchange, const ForwardA
 
 bool is_permission(std::uint16_t status) { return status >= 200 && status < 300; }
 
-bool is_denial(const http::ResponseHead& answer) {
+// A client can provoke 400, 414 or 431 with what it sends, and must not pass by that.
+bool is_denial(const http::ResponseHead& answer, bool fail_open) {
   switch (answer.status) {
     case 401:
     case 403: return true;
@@ -124,7 +125,7 @@ bool is_denial(const http::ResponseHead& answer) {
     case 303:
     case 307:
     case 308: return answer.fields.find(FieldName::location) != nullptr;
-    default: return false;
+    default: return fail_open && answer.status >= 400 && answer.status < 500;
   }
 }
 
@@ -157,7 +158,8 @@ bool tell_target(Exchange& exchange, const ForwardAuth& settings,
 
 std::unique_ptr<Denial> denial_of(const ForwardAuth& settings, const http::ResponseHead& answer) {
   auto denial = std::make_unique<Denial>();
-  denial->status = answer.status;
+  const bool is_refusal = answer.status < 400 || answer.status == 401 || answer.status == 403;
+  denial->status = is_refusal ? answer.status : 403;
   for_each_listed(answer, settings.denied_headers, [&](const http::Field& field) {
     if (field.known == FieldName::content_type) {
       denial->content_type = field.value;
@@ -171,16 +173,15 @@ std::unique_ptr<Denial> denial_of(const ForwardAuth& settings, const http::Respo
 
 // The verdict is the head; a body that breaks off or is too long is left out. What describes it
 // goes with it.
-net::Task<std::unique_ptr<const Denial>> read_denial(SideRequest& request,
-                                                     const ForwardAuth& settings) {
+net::Task<std::unique_ptr<Denial>> read_denial(SideRequest& request, const ForwardAuth& settings) {
   std::unique_ptr<Denial> denial = denial_of(settings, request.answer());
   const bool is_whole = co_await request.read_body(settings.answer_bytes, &denial->body);
   if (is_whole) {
     request.finish();
   } else {
-    denial->body.clear();
+    denial->leave_body_out();
   }
-  co_return std::unique_ptr<const Denial>(std::move(denial));
+  co_return denial;
 }
 
 // --- without a verdict --------------------------------------------------------------------------
@@ -237,7 +238,7 @@ net::Task<Reason> ask_service(Exchange& exchange, const ForwardAuth& settings) {
   watch_client(exchange);
   Reason reason = end_of_all_tries(exchange);
   if (reason == Reason::none) reason = co_await request->ask();
-  const bool is_denied = reason == Reason::none && is_denial(request->answer());
+  const bool is_denied = reason == Reason::none && is_denial(request->answer(), settings.fail_open);
   if (is_denied) amendments.denial = co_await read_denial(*request, settings);
   unwatch_client(exchange);
   amendments.asked = nullptr;

@@ -6,6 +6,8 @@
 #include "proxy/amendments.h"
 #include "proxy/filters/token_cache.h"
 #include "proxy/filters/token_place.h"
+#include "proxy/interrupt.h"
+#include "proxy/request_pump.h"
 #include "sluice/base/text.h"
 #include "sluice/net/deadline.h"
 #include "sluice/observe/log.h"
@@ -97,13 +99,18 @@ net::Task<bool> wait_for_keys(Exchange& exchange, const route::Jwt& settings) {
   }
   const CountedWait counted(worker.tokens().waiting);
   const base::SteadyTime end = loop.clock.now() + source.settings().timeout + patience_beyond_fetch;
-  while (source.fetches() == before && loop.clock.now() < end && !worker.is_cutting()) {
+  watch_client(exchange);
+  while (source.fetches() == before && loop.clock.now() < end &&
+         end_of_all_tries(exchange) == Reason::none) {
     net::WaitSlot slot;
+    exchange.amendments->awaited = &slot;
     net::Deadline deadline(loop.deadlines, expire, &slot);
     deadline.set(look_interval);
     const net::Wake wake = co_await slot.wait();
     (void)wake;
+    exchange.amendments->awaited = nullptr;
   }
+  unwatch_client(exchange);
   co_return source.fetches() != before;
 }
 
@@ -161,6 +168,8 @@ net::Task<Reason> check_token(Exchange& exchange, const route::Jwt& settings) {
   Judgement judgement = judge(exchange, settings, found.token);
   if (judgement.may_pass_with_newer_keys) {
     const bool has_news = co_await wait_for_keys(exchange, settings);
+    const Reason end = end_of_all_tries(exchange);  // the client left, or we do
+    if (end != Reason::none) co_return end;
     if (has_news) judgement = judge(exchange, settings, found.token);
   }
   if (judgement.reason != Reason::none) {

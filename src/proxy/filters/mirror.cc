@@ -163,7 +163,8 @@ void begin_copy(Exchange& exchange) {
                                    exchange.target->is_http2(), to_http2);
   if (is_host_of_target(exchange)) head.authority.clear();
   amendments->copy = std::make_unique<MirrorCopy>(
-      MirrorPlace(settings->load), settings, std::move(head), SideRequestBody{}, cells.incomplete);
+      MirrorPlace(settings->load), settings, std::move(head), SideRequestBody{},
+      exchange.worker().loop().clock.now(), cells.incomplete);
   amendments->copy->body.is_there = request.framing != http::Framing::none;
   if (is_whole(request, *amendments->copy)) launch(exchange);
 }
@@ -173,6 +174,11 @@ void copy_content(Exchange& exchange, const upstream::Runs& runs) {
   if (copy == nullptr) return;
   if (copy->body.bytes + runs.bytes > copy->settings->body_bytes) {
     return give_up(exchange, exchange.rule->mirror->too_large);
+  }
+  // A client that drips its body would hold a place as long as it likes.
+  const base::SteadyTime now = exchange.worker().loop().clock.now();
+  if (now - copy->began >= copy->settings->timeout) {
+    return give_up(exchange, exchange.rule->mirror->incomplete);
   }
   for (const base::Bytes run : runs.items) append(exchange, copy->body, run);
   if (is_whole(exchange.request, *copy)) launch(exchange);

@@ -35,6 +35,7 @@ struct MirrorCopy {
   const route::Mirror* settings;
   SideRequestHead head;
   SideRequestBody body;
+  base::SteadyTime began;
   observe::Counter* unsent;  // why not, when it ends so
   ~MirrorCopy() {
     if (unsent != nullptr) unsent->add();

@@ -32,6 +32,15 @@ class PasswordVerifierTest : public ::testing::Test {
     return made;
   }
 
+  [[nodiscard]] PasswordVerifier::Question slow_question(const std::string& password) const {
+    PasswordVerifier::Question made = question(password);
+    std::string error;
+    made.account.hash = std::make_shared<const net::PasswordHash>(*net::PasswordHash::parse(
+        "$2y$12$MuqL1RdfhIm.SpGXbs5EeOVN0nzWupNp9a5VRjkf5ggWBvw2z.wKS", error));
+    made.queue = 4;
+    return made;
+  }
+
   // What the ticket says in the end.
   std::optional<Verdict> verdict_of(const std::shared_ptr<PasswordTicket>& ticket) {
     EXPECT_TRUE(support::run_until(loop_, [&] { return ticket->verdict.has_value(); }));
@@ -101,7 +110,6 @@ TEST_F(PasswordVerifierTest, all_who_ask_the_same_are_answered) {
 
 TEST_F(PasswordVerifierTest, who_waits_no_more_is_not_told_and_the_loop_may_be_gone) {
   PasswordVerifier verifier(1);
-  auto key = question("correct horse").key;
   {
     net::Loop gone;
     const auto ticket = verifier.ask(question("correct horse"), gone);
@@ -109,9 +117,33 @@ TEST_F(PasswordVerifierTest, who_waits_no_more_is_not_told_and_the_loop_may_be_g
     ticket->ended.arm([](net::Wake) { ADD_FAILURE(); });
     ticket->abandon();
   }
-  // The verdict is kept all the same.
-  EXPECT_TRUE(support::run_until(
-      loop_, [&] { return cache_->find(key, base::Steady::now()).has_value(); }));
+  EXPECT_EQ(verdict_of(verifier.ask(question("wrong"), loop_)), Verdict::differs);
+}
+
+// Of a hash that takes a good part of a second, so that the rest waits behind it.
+TEST_F(PasswordVerifierTest, what_nobody_waits_for_is_not_begun) {
+  PasswordVerifier verifier(1);
+  const auto first = verifier.ask(slow_question("a"), loop_);
+  const auto left = verifier.ask(question("b"), loop_);
+  ASSERT_NE(first, nullptr);
+  ASSERT_NE(left, nullptr);
+  left->abandon();
+  EXPECT_EQ(verdict_of(first), Verdict::differs);
+  EXPECT_EQ(verdict_of(verifier.ask(question("c"), loop_)), Verdict::differs);
+  EXPECT_FALSE(cache_->find(question("b").key, base::Steady::now()).has_value());
+}
+
+TEST_F(PasswordVerifierTest, filters_take_turns) {
+  PasswordVerifier verifier(1);
+  std::vector<std::shared_ptr<PasswordTicket>> flood;
+  for (const char* password : {"a", "b", "c", "d"}) {
+    flood.push_back(verifier.ask(slow_question(password), loop_));
+    ASSERT_NE(flood.back(), nullptr);
+  }
+  cache_ = std::make_shared<route::CredentialCache>(route::CredentialCache::Settings{});
+  const auto other = verifier.ask(question("correct horse"), loop_);
+  EXPECT_EQ(verdict_of(other), Verdict::matches);
+  EXPECT_FALSE(flood.back()->verdict.has_value());
 }
 
 TEST_F(PasswordVerifierTest, it_ends_with_questions_that_nobody_has_looked_at) {
