@@ -69,6 +69,8 @@ class Source {
   [[nodiscard]] virtual std::string text() const = 0;
   // Equal text: the same settings, so a reload keeps the provider and what it knows.
   [[nodiscard]] virtual std::string fingerprint() const = 0;
+  // False: its answers come from elsewhere, and must not lead to this machine (T23).
+  [[nodiscard]] virtual bool may_name_loopback() const { return true; }
   [[nodiscard]] virtual config::Milliseconds refresh() const = 0;  // between looks, before jitter
   [[nodiscard]] virtual std::unique_ptr<Provider> make(net::Loop& loop) const = 0;
 };

@@ -62,8 +62,9 @@ TEST(DnsSettings, equal_settings_have_equal_fingerprints) {
   };
   EXPECT_EQ(print(base), print("port: 80, name: A.test."));
   EXPECT_EQ(print(base + ", servers: [10.0.0.2]"), print(base + ", servers: ['10.0.0.2:53']"));
-  for (const char* other : {"family: ipv4", "servers: [10.0.0.2]", "timeout: 1s", "min_ttl: 2s",
-                            "max_ttl: 1m", "refresh: 1s", "accumulate: 1m"}) {
+  for (const char* other :
+       {"family: ipv4", "servers: [10.0.0.2]", "timeout: 1s", "min_ttl: 2s", "max_ttl: 1m",
+        "refresh: 1s", "accumulate: 1m", "allow_loopback: true"}) {
     EXPECT_NE(print(base), print(base + ", " + other)) << other;
   }
   EXPECT_NE(print(base), print("name: a.test, port: 81"));
@@ -111,6 +112,12 @@ TEST(DnsSettings, servers_are_addresses) {
   }
 }
 
+TEST(DnsSettings, loopback_has_to_be_allowed) {
+  EXPECT_FALSE(source_of("{ srv: a.test }")->may_name_loopback());
+  EXPECT_TRUE(source_of("{ srv: a.test, allow_loopback: true }")->may_name_loopback());
+  EXPECT_NE(errors_of("{ srv: a.test, allow_loopback: 7 }"), "");
+}
+
 TEST(DnsSettings, times_have_ranges) {
   const auto with = [](const std::string& setting) {
     return errors_of("{ srv: a.test, " + setting + " }");
@@ -132,6 +139,9 @@ TEST(DnsSettings, times_have_ranges) {
   is_refused("refresh", "2h", "100ms to 1h");
   is_refused("accumulate", "2d", "0 to 1d");
   EXPECT_EQ(with("min_ttl: 10s, max_ttl: 9s"), "f:1:1: max_ttl must not be shorter than min_ttl\n");
+  EXPECT_EQ(with("min_ttl: 10s, accumulate: 9s"),
+            "f:1:1: accumulate must be 0 or not shorter than min_ttl\n");
+  EXPECT_EQ(with("min_ttl: 10s, accumulate: 0"), "");
   EXPECT_EQ(with("family: ipv5"), "f:1:24: family: must be any, ipv4 or ipv6, not 'ipv5'\n");
   EXPECT_EQ(with("tymeout: 1s"), "f:1:16: tymeout: unknown key; did you mean 'timeout'?\n");
 }

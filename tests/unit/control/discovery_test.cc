@@ -338,6 +338,8 @@ TEST_F(DiscoveryTest, another_source_of_the_kind_begins_with_what_the_former_had
   pass_time(milliseconds(40));
   EXPECT_EQ(ids(), (Ids{"10.0.0.1"}));
   pass_time(milliseconds(2'000));
+  EXPECT_EQ(ids(), (Ids{"10.0.0.1", "10.0.0.2"}));
+  pass_time(milliseconds(2'100));  // the second answer confirms
   EXPECT_EQ(ids(), (Ids{"10.0.0.2"}));
 }
 
