@@ -94,6 +94,7 @@ struct Follower {
   std::size_t said_refused = 0;
   std::size_t said_surplus = 0;
   std::string said_fault;
+  std::string said_note;
   net::Deadline hold_timer;
 };
 
@@ -363,6 +364,10 @@ void Discovery::Implementation::tell(Follower& follower, const LastGood::Outcome
     if (outcome.begins_hold) tell_hold(follower, event_type::discovery_held, what);
   } else if (!std::exchange(follower.said_fault, {}).empty()) {
     observe::log(Level::info, follower.label() + "answers again, " + count_text(count));
+  }
+  const std::string note = outcome.result == Result::success ? look.note : "";
+  if (std::exchange(follower.said_note, note) != note && !note.empty()) {
+    observe::log(Level::warning, follower.label() + note);
   }
   if (std::exchange(follower.said_refused, outcome.refused) != outcome.refused &&
       outcome.refused > 0) {

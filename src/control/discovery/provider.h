@@ -38,7 +38,8 @@ struct Look {
   std::vector<Found> targets;
   // Printable, no secrets; not empty: `targets` says nothing, the last good set stays.
   std::string error;
-  // Printable; why an answer has no targets, if there is something to say: `no such name`.
+  // Printable; why an answer has no targets, or what of it had to be left as it was, if there is
+  // something to say: `no such name`.
   std::string note;
   // How long the answer is good, where the source says so (the TTL of DNS): the next look comes
   // then, within the bounds of the source. Nothing: `refresh`.
