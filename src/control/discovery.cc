@@ -5,6 +5,7 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "control/discovery/last_good.h"
@@ -148,6 +149,7 @@ class Discovery::Implementation {
   [[nodiscard]] std::unique_ptr<Follower> take_follower(Followers& former, const std::string& group,
                                                         const discovery::Entry& entry,
                                                         bool& is_new);
+  void forget_gauges(const std::map<std::string, Followers>& former) const;
   static net::Task<> run(Implementation& self, Job& job);
   void start(Job& job);
   void finish(Job& job, const Look& look);
@@ -192,9 +194,20 @@ void Discovery::Implementation::apply(const discovery::Plan& plan) {
       if (is_new) job->ask();
     }
   }
-  for (const auto& [key, followers] : former_followers) {
+  forget_gauges(former_followers);
+}
+
+// The text of a source does not have all its settings: one that follows may have the same series.
+void Discovery::Implementation::forget_gauges(
+    const std::map<std::string, Followers>& former) const {
+  std::set<std::pair<std::string_view, std::string_view>> used;
+  for (const auto& [key, job] : jobs_) {
+    for (const auto& follower : job->followers) used.emplace(follower->group, follower->source);
+  }
+  for (const auto& [key, followers] : former) {
     for (const auto& follower : followers) {
-      if (follower != nullptr) follower->forget_gauges();
+      if (follower == nullptr || used.contains({follower->group, follower->source})) continue;
+      follower->forget_gauges();
     }
   }
 }
