@@ -330,7 +330,7 @@ void Server::handle_signal(int signal) {
 
 // Whoever waits for readiness sends requests then, and finds the targets there.
 void Server::ready_when_looked() {
-  if (finished_) return;
+  if (finished_ || draining_) return;
   if (discovery_.has_looked() && publisher_.is_idle()) return ready();
   if (base::Steady::now() >= first_looks_until_) {
     observe::log(Level::warning, "discovery: some sources have not answered yet; ready without");
@@ -361,8 +361,8 @@ void Server::reload(std::function<void(bool)> done) {
     return;
   }
   notify_reloading();
-  configurator_.reload([done = std::move(done)](bool success) {
-    notify("READY=1");
+  configurator_.reload([this, done = std::move(done)](bool success) {
+    if (ready_) notify("READY=1");  // else when the first looks are over
     if (done) done(success);
   });
 }

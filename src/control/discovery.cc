@@ -5,6 +5,7 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "control/discovery/last_good.h"
@@ -94,6 +95,7 @@ struct Follower {
   std::size_t said_refused = 0;
   std::size_t said_surplus = 0;
   std::string said_fault;
+  std::string said_note;
   net::Deadline hold_timer;
 };
 
@@ -147,6 +149,7 @@ class Discovery::Implementation {
   [[nodiscard]] std::unique_ptr<Follower> take_follower(Followers& former, const std::string& group,
                                                         const discovery::Entry& entry,
                                                         bool& is_new);
+  void forget_gauges(const std::map<std::string, Followers>& former) const;
   static net::Task<> run(Implementation& self, Job& job);
   void start(Job& job);
   void finish(Job& job, const Look& look);
@@ -191,9 +194,20 @@ void Discovery::Implementation::apply(const discovery::Plan& plan) {
       if (is_new) job->ask();
     }
   }
-  for (const auto& [key, followers] : former_followers) {
+  forget_gauges(former_followers);
+}
+
+// The text of a source does not have all its settings: one that follows may have the same series.
+void Discovery::Implementation::forget_gauges(
+    const std::map<std::string, Followers>& former) const {
+  std::set<std::pair<std::string_view, std::string_view>> used;
+  for (const auto& [key, job] : jobs_) {
+    for (const auto& follower : job->followers) used.emplace(follower->group, follower->source);
+  }
+  for (const auto& [key, followers] : former) {
     for (const auto& follower : followers) {
-      if (follower != nullptr) follower->forget_gauges();
+      if (follower == nullptr || used.contains({follower->group, follower->source})) continue;
+      follower->forget_gauges();
     }
   }
 }
@@ -363,6 +377,10 @@ void Discovery::Implementation::tell(Follower& follower, const LastGood::Outcome
     if (outcome.begins_hold) tell_hold(follower, event_type::discovery_held, what);
   } else if (!std::exchange(follower.said_fault, {}).empty()) {
     observe::log(Level::info, follower.label() + "answers again, " + count_text(count));
+  }
+  const std::string note = outcome.result == Result::success ? look.note : "";
+  if (std::exchange(follower.said_note, note) != note && !note.empty()) {
+    observe::log(Level::warning, follower.label() + note);
   }
   if (std::exchange(follower.said_refused, outcome.refused) != outcome.refused &&
       outcome.refused > 0) {

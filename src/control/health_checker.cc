@@ -220,12 +220,22 @@ void HealthChecker::Implementation::keep_job(Job& job, const HealthPlan::Group& 
 // All slow starts are decided before the first state changes: of targets that are registered
 // together none has the others as a reason to start slowly.
 void HealthChecker::Implementation::begin(const New& found) {
+  // Of a group all that are not well themselves have the same reason: it is looked for once.
+  std::unordered_map<const HealthPlan::Group*, bool> of_groups;
+  const auto ramps_of = [&](const HealthPlan::Group& planned, const target::Target& target) {
+    if (target.state.load(std::memory_order_relaxed) == State::healthy) {
+      return would_ramp(planned, target);
+    }
+    const auto [known, is_new] = of_groups.try_emplace(&planned, false);
+    if (is_new) known->second = would_ramp(planned, target);
+    return known->second;
+  };
   std::vector<bool> ramps;
   ramps.reserve(found.unchecked.size());
   for (const auto& [planned, target] : found.unchecked) {
-    ramps.push_back(would_ramp(*planned, *target));
+    ramps.push_back(ramps_of(*planned, *target));
   }
-  for (Job* job : found.jobs) job->ramps = would_ramp(*job->planned, *job->target);
+  for (Job* job : found.jobs) job->ramps = ramps_of(*job->planned, *job->target);
   States states;
   for (const auto& [planned, target] : found.unused) {
     add_state(states, *planned,

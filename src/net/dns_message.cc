@@ -253,8 +253,11 @@ class AnswerParser {
         service.weight = data.short_number();
         service.port = data.short_number();
         service.target = data.name();
-        if (!service.target.empty() && !is_dns_name(service.target)) return false;
-        answer.services.push_back(std::move(service));
+        if (service.target.empty() || is_dns_name(service.target)) {
+          answer.services.push_back(std::move(service));
+        } else {
+          ++answer.ill_formed;
+        }
         break;
       }
     }

@@ -55,14 +55,24 @@ Reason interruption(const Exchange& exchange) {
   return exchange.try_expired ? Reason::target_try_timeout : Reason::none;
 }
 
+namespace {
+
+bool is_of(const std::shared_ptr<upstream::Pool>& pool, const target::Target& target) {
+  return pool != nullptr && &pool->target() == &target;
+}
+
+}  // namespace
+
+// By the target: one that left, came back and leaves again has exchanges on each of its pools.
 void deregister(Exchange& exchange, const upstream::Pool& pool) {
+  const target::Target& target = pool.target();
   const Hedge* hedge = exchange.hedge.get();
-  if (hedge != nullptr && hedge->is_running && hedge->reservation.pool().get() == &pool) {
+  if (hedge != nullptr && hedge->is_running && is_of(hedge->reservation.pool(), target)) {
     return stop_hedge(*exchange.hedge);
   }
   // Of a try that is over nothing is left there, also while its hedge is awaited.
   const bool is_over = hedge != nullptr && hedge->ended.armed();
-  if (is_over || exchange.pool.get() != &pool) return;
+  if (is_over || !is_of(exchange.pool, target)) return;
   exchange.deregistered = true;
   if (interrupt(exchange)) return;
   (void)exchange.client_side->sender().cancel();

@@ -358,7 +358,7 @@ void SideRequest::cancel() {
 }
 
 void SideRequest::deregister(const upstream::Pool& pool) {
-  if (!reservation_.is_held() || pool_.get() != &pool) return;
+  if (!reservation_.is_held() || &pool_->target() != &pool.target()) return;
   is_deregistered_ = true;
   end_waiting();
 }

@@ -152,7 +152,10 @@ void Worker::cut_deregistered() {
   const base::SteadyTime now = loop_.clock.now();
   std::vector<Leaving> over;  // with their groups, which the pools must not outlive
   std::erase_if(leaving_, [&](Leaving& leaving) {
-    const bool is_unused = leaving.pool.use_count() == 1;
+    // A pool of an earlier departure of the target may still be in use.
+    const bool is_unused =
+        leaving.pool.use_count() == 1 &&
+        leaving.pool->target().active_requests.load(std::memory_order_relaxed) == 0;
     if (!is_unused && leaving.until > now) return false;
     if (!is_unused) over.push_back(std::move(leaving));
     return true;

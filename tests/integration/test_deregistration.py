@@ -133,6 +133,21 @@ def test_a_target_that_comes_back_keeps_what_it_has(start_sluice, start_target):
     assert (line["status"], reason_of(line)) == (200, None)
 
 
+def test_a_target_that_comes_back_and_leaves_again_is_cut_from_what_it_had_before(start_sluice,
+                                                                                  start_target):
+    old, new = start_target(hold), start_target(serve_body(b"new"))
+    proxy = start_sluice(leaving(old, delay=LONG_DELAY))
+    with proxy.client() as client:
+        client.send(request())
+        old.wait_for_requests(1)
+        proxy.reload(leaving(new, delay=LONG_DELAY))
+        proxy.reload(leaving(old, new, delay=LONG_DELAY))
+        proxy.reload(leaving(new, delay=LONG_DELAY))
+        assert client.response().status == 502
+        assert client.ask().body == b"new"
+    assert reason_of(proxy.wait_for_log(2)[0]) == "target_deregistered"
+
+
 def test_a_group_that_is_removed_is_cut_at_the_end_of_its_delay(start_sluice, start_target):
     old, new = start_target(hold), start_target(serve_body(b"new"))
     proxy = start_sluice(leaving(old, delay="300ms"))

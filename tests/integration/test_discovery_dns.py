@@ -40,7 +40,7 @@ def addresses(numbers):
 def configuration(dns, **more):
     config = site(workers=2)
     config["target_groups"][0].update(
-        discovery=[{"dns": {"timeout": "1s", "refresh": "1s", **dns}}],
+        discovery=[{"dns": {"timeout": "1s", "refresh": "1s", "allow_loopback": True, **dns}}],
         health_check={"path": "/", "interval": "1s", "timeout": "1s"},
         deregistration_delay="1s", **more)
     return config

@@ -47,6 +47,7 @@ struct DnsAnswer {
   bool is_known_name = true;                // false: NXDOMAIN
   std::vector<base::IpAddress> addresses;   // of an A or AAAA question
   std::vector<DnsService> services;         // of an SRV question
+  std::size_t ill_formed = 0;               // SRV records passed over: the target is no name
   std::vector<DnsNamedAddress> additional;  // of an SRV question
   // The least of all records that count, aliases too; nothing when there are none.
   std::optional<std::chrono::seconds> ttl;

@@ -73,6 +73,7 @@ class Pool {
              const Http2Settings& http2 = {});
 
   [[nodiscard]] target::Target& target() { return *target_; }
+  [[nodiscard]] const target::Target& target() const { return *target_; }
 
   // HTTP/2: streams are taken from `http2`, and no connection from here.
   [[nodiscard]] bool is_http2() const { return http2_.is_enabled(); }

@@ -37,12 +37,13 @@ class DnsSource final : public Source {
     for (const std::int64_t number :
          {std::int64_t{s.is_srv}, std::int64_t{s.port}, static_cast<std::int64_t>(s.family),
           s.timeout.count(), s.min_ttl.count(), s.max_ttl.count(), s.refresh.count(),
-          s.accumulate.count()}) {
+          s.accumulate.count(), std::int64_t{s.allow_loopback}}) {
       text += ' ' + std::to_string(number);
     }
     for (const net::Endpoint& server : s.servers) text += ' ' + server.text();
     return text;
   }
+  [[nodiscard]] bool may_name_loopback() const override { return settings_.allow_loopback; }
   [[nodiscard]] Milliseconds refresh() const override { return settings_.refresh; }
   [[nodiscard]] std::unique_ptr<Provider> make(net::Loop& loop) const override {
     return make_dns_provider(loop, settings_);
@@ -168,7 +169,7 @@ std::shared_ptr<const Source> read_dns(const Node& node, Problems& problems) {
     node.error("must be a mapping, not " + node.quoted(), found);
   } else {
     node.allow_keys({"name", "srv", "port", "family", "servers", "timeout", "min_ttl", "max_ttl",
-                     "refresh", "accumulate"},
+                     "refresh", "accumulate", "allow_loopback"},
                     found);
     read_what(node, settings, found);
     read_family(node, settings, found);
@@ -178,6 +179,13 @@ std::shared_ptr<const Source> read_dns(const Node& node, Problems& problems) {
     read_duration(node, "max_ttl", 1s, 24h, settings.max_ttl, found);
     read_duration(node, "refresh", 100ms, 1h, settings.refresh, found);
     read_duration(node, "accumulate", 0ms, 24h, settings.accumulate, found);
+    if (const auto loopback = node.get("allow_loopback")) {
+      settings.allow_loopback = loopback->as_bool(found).value_or(false);
+    }
+    if (!found.has_errors() && settings.accumulate > 0ms &&
+        settings.accumulate < settings.min_ttl) {
+      node.error("accumulate must be 0 or not shorter than min_ttl", found);
+    }
     if (!found.has_errors() && settings.max_ttl < settings.min_ttl) {
       node.error("max_ttl must not be shorter than min_ttl", found);
     }

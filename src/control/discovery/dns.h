@@ -24,6 +24,7 @@ struct DnsSettings {
   config::Milliseconds max_ttl{300'000};
   config::Milliseconds refresh{30'000};
   config::Milliseconds accumulate{0};  // 0: an answer stands for itself
+  bool allow_loopback = false;
 };
 
 // Null when something is wrong, which is reported.

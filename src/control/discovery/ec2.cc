@@ -1,6 +1,7 @@
 #include "control/discovery/ec2.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "control/discovery/ec2/mapping.h"
@@ -33,8 +34,9 @@ struct Settings {
 
 class Ec2Provider final : public Provider {
  public:
-  Ec2Provider(std::shared_ptr<const Settings> settings, std::shared_ptr<ec2::Query> query)
-      : settings_(std::move(settings)), query_(std::move(query)) {}
+  Ec2Provider(net::Loop& loop, std::shared_ptr<const Settings> settings,
+              std::shared_ptr<ec2::Query> query)
+      : loop_(loop), settings_(std::move(settings)), query_(std::move(query)) {}
   ~Ec2Provider() override { query_->tell(this, nullptr); }
   Ec2Provider(const Ec2Provider&) = delete;
   Ec2Provider& operator=(const Ec2Provider&) = delete;
@@ -51,7 +53,11 @@ class Ec2Provider final : public Provider {
       co_return look;
     }
     look.error = answer->error;
-    look.retry_after = answer->retry_after;
+    if (answer->retry_after) {  // the answer may be of a while ago
+      const auto left = *answer->retry_after - std::chrono::floor<config::Milliseconds>(
+                                                   loop_.clock.now() - answer->asked_at);
+      look.retry_after = std::max(left, config::Milliseconds(1'000));
+    }
     if (!look.error.empty()) co_return look;
     ec2::Mapped mapped = ec2::map_instances(*answer, settings_->mapping);
     tell(std::move(mapped.passed_over));
@@ -78,6 +84,7 @@ class Ec2Provider final : public Provider {
     }
   }
 
+  net::Loop& loop_;
   std::shared_ptr<const Settings> settings_;
   std::shared_ptr<ec2::Query> query_;
   ec2::Query::Shared seen_;
@@ -103,7 +110,8 @@ class Ec2Source final : public Source {
   }
   [[nodiscard]] Milliseconds refresh() const override { return settings_->question.refresh; }
   [[nodiscard]] std::unique_ptr<Provider> make(net::Loop& loop) const override {
-    return std::make_unique<Ec2Provider>(settings_, ec2::shared_query(loop, settings_->question));
+    return std::make_unique<Ec2Provider>(loop, settings_,
+                                         ec2::shared_query(loop, settings_->question));
   }
 
  private:

@@ -1,7 +1,7 @@
 #include "control/discovery/last_good.h"
 
 #include <algorithm>
-#include <array>
+#include <initializer_list>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -29,26 +29,28 @@ std::unordered_set<std::string_view> ids_of(const std::vector<Member>& members) 
   return ids;
 }
 
+std::vector<base::Cidr> ranges_of(std::initializer_list<const char*> texts) {
+  std::vector<base::Cidr> all;
+  for (const char* text : texts) all.push_back(base::Cidr::parse(text).value());
+  return all;
+}
+
 }  // namespace
 
-bool is_refused_address(const net::Endpoint& endpoint) {
-  static const auto ranges = [] {
-    std::vector<base::Cidr> all;
-    for (const char* text :
-         {"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/128", "fe80::/10", "ff00::/8"}) {
-      all.push_back(base::Cidr::parse(text).value());
-    }
-    return all;
-  }();
+bool is_refused_address(const net::Endpoint& endpoint, bool may_be_loopback) {
+  static const auto ranges =
+      ranges_of({"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/128", "fe80::/10", "ff00::/8"});
+  static const auto loopback = ranges_of({"127.0.0.0/8", "::1/128"});
   if (endpoint.family() != AF_INET && endpoint.family() != AF_INET6) return true;
   if (endpoint.port() == 0 || net::is_metadata_address(endpoint)) return true;
   const base::IpAddress address = endpoint.address();
-  return std::ranges::any_of(ranges,
-                             [&](const base::Cidr& range) { return range.contains(address); });
+  const auto holds = [&](const base::Cidr& range) { return range.contains(address); };
+  return std::ranges::any_of(ranges, holds) ||
+         (!may_be_loopback && std::ranges::any_of(loopback, holds));
 }
 
 LastGood::LastGood(Rule rule, SharedMembers inherited)
-    : rule_(rule), members_(std::move(inherited)), is_inherited_(members_ != nullptr) {}
+    : rule_(rule), members_(std::move(inherited)) {}
 
 LastGood::Outcome LastGood::take(const Look& look, base::SteadyTime now) {
   Outcome outcome;
@@ -68,20 +70,31 @@ LastGood::Outcome LastGood::take(const Look& look, base::SteadyTime now) {
   return outcome;
 }
 
-// When there are too many, those that are there already come first: a target that serves is not
-// taken away for one that is new.
+// A target that one entry wants drained and another wants used is used.
 std::vector<Member> LastGood::wanted(const Look& look, Outcome& outcome) const {
   std::vector<Member> members;
-  std::unordered_set<std::string_view> seen;
+  std::unordered_map<std::string_view, std::size_t> places;
   for (const Found& found : look.targets) {
-    if (is_refused_address(found.endpoint)) {
+    if (is_refused_address(found.endpoint, rule_.may_be_loopback)) {
       if (outcome.refused++ == 0) outcome.refused_sample = found.id;
-    } else if (seen.insert(found.id).second) {
+      continue;
+    }
+    const auto [place, is_new] = places.try_emplace(found.id, members.size());
+    if (is_new) {
       members.push_back(member_of(found));
+    } else if (members[place->second].is_leaving && !found.is_leaving) {
+      members[place->second] = member_of(found);
     }
   }
-  if (members.size() <= rule_.max_targets) return members;
-  outcome.surplus = members.size() - rule_.max_targets;
+  pass_over_surplus(members, outcome);
+  return members;
+}
+
+// When there are too many, those that are there already come first: a target that serves is not
+// taken away for one that is new.
+void LastGood::pass_over_surplus(std::vector<Member>& members, Outcome& outcome) const {
+  if (members.size() <= rule_.max_targets) return;
+  outcome.surplus += members.size() - rule_.max_targets;
   std::unordered_set<std::string_view> known;
   if (members_ != nullptr) known = ids_of(*members_);
   std::ranges::sort(members, [&](const Member& one, const Member& other) {
@@ -90,12 +103,11 @@ std::vector<Member> LastGood::wanted(const Look& look, Outcome& outcome) const {
     return is_one_known != is_other_known ? is_one_known : one.id < other.id;
   });
   members.erase(members.begin() + static_cast<std::ptrdiff_t>(rule_.max_targets), members.end());
-  return members;
 }
 
 void LastGood::replace(std::vector<Member> members, Outcome& outcome) {
   std::vector<std::string> lacking;
-  if (members_ != nullptr && !std::exchange(is_inherited_, false)) {
+  if (members_ != nullptr) {
     const auto named = ids_of(members);
     std::size_t base = 0;
     std::vector<const Member*> lost;
@@ -111,6 +123,7 @@ void LastGood::replace(std::vector<Member> members, Outcome& outcome) {
         lacking.push_back(member->id);
         members.push_back(*member);
       }
+      pass_over_surplus(members, outcome);
     }
   }
   outcome.unconfirmed = lacking.size();
@@ -124,7 +137,6 @@ void LastGood::replace(std::vector<Member> members, Outcome& outcome) {
 }
 
 void LastGood::hold(Outcome& outcome, base::SteadyTime now) {
-  lacking_.clear();
   if (members_ == nullptr || members_->empty() || held_since_.has_value()) return;
   held_since_ = now;
   outcome.begins_hold = true;
@@ -140,7 +152,6 @@ bool LastGood::expire(base::SteadyTime now) {
   if (!until.has_value() || now < *until) return false;
   held_since_.reset();
   members_.reset();
-  is_inherited_ = false;
   return true;
 }
 

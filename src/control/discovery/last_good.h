@@ -4,8 +4,8 @@
 // go. An answer that would take away more than `shrink_percent` of the set adds what it has, and
 // takes away only what the answer before it lacked as well: it asks for a second one that confirms.
 // Addresses that never are targets are refused: the metadata services, which hand out credentials
-// (T23), all of link-local (169.254.0.0/16, fe80::/10), unspecified and multicast ones. Plain
-// logic: no clock, log or I/O of its own.
+// (T23), all of link-local (169.254.0.0/16, fe80::/10), unspecified and multicast ones, and
+// loopback where the source says so. Plain logic: no clock, log or I/O of its own.
 #pragma once
 
 #include <chrono>
@@ -28,6 +28,7 @@ struct Rule {
   config::Milliseconds hold{24 * 3'600'000};
   std::uint32_t shrink_percent = 50;  // 0..100; 100: whatever the answer says
   std::size_t max_targets = 10'000;   // beyond it targets are passed over, those known last
+  bool may_be_loopback = true;        // as the source says
 };
 
 enum class Result : std::uint8_t {
@@ -51,7 +52,8 @@ class LastGood {
   };
 
   explicit LastGood(Rule rule) : rule_(rule) {}
-  // Begins with what another source of the group had found: its first good answer replaces it.
+  // Begins with what another source of the group had found. The rule holds for that just as well:
+  // a slip in new settings must not take all targets away with one answer.
   LastGood(Rule rule, SharedMembers inherited);
 
   void use(Rule rule) { rule_ = rule; }
@@ -68,17 +70,17 @@ class LastGood {
 
  private:
   [[nodiscard]] std::vector<Member> wanted(const Look& look, Outcome& outcome) const;
+  void pass_over_surplus(std::vector<Member>& members, Outcome& outcome) const;
   void replace(std::vector<Member> wanted, Outcome& outcome);
   void hold(Outcome& outcome, base::SteadyTime now);
 
   Rule rule_;
   SharedMembers members_;
   std::vector<std::string> lacking_;  // ids that the last good answer lacked, sorted
-  bool is_inherited_ = false;
   std::optional<base::SteadyTime> held_since_;
 };
 
 // Never a target that was discovered, whatever names it.
-[[nodiscard]] bool is_refused_address(const net::Endpoint& endpoint);
+[[nodiscard]] bool is_refused_address(const net::Endpoint& endpoint, bool may_be_loopback = true);
 
 }  // namespace sluice::control::discovery

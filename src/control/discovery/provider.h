@@ -38,7 +38,8 @@ struct Look {
   std::vector<Found> targets;
   // Printable, no secrets; not empty: `targets` says nothing, the last good set stays.
   std::string error;
-  // Printable; why an answer has no targets, if there is something to say: `no such name`.
+  // Printable; why an answer has no targets, or what of it had to be left as it was, if there is
+  // something to say: `no such name`.
   std::string note;
   // How long the answer is good, where the source says so (the TTL of DNS): the next look comes
   // then, within the bounds of the source. Nothing: `refresh`.
@@ -69,6 +70,8 @@ class Source {
   [[nodiscard]] virtual std::string text() const = 0;
   // Equal text: the same settings, so a reload keeps the provider and what it knows.
   [[nodiscard]] virtual std::string fingerprint() const = 0;
+  // False: its answers come from elsewhere, and must not lead to this machine (T23).
+  [[nodiscard]] virtual bool may_name_loopback() const { return true; }
   [[nodiscard]] virtual config::Milliseconds refresh() const = 0;  // between looks, before jitter
   [[nodiscard]] virtual std::unique_ptr<Provider> make(net::Loop& loop) const = 0;
 };

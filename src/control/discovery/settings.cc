@@ -83,6 +83,7 @@ std::optional<Entry> read_entry(const Node& node, Problems& problems) {
   }
   entry.source = kind->read(*settings, problems);
   if (entry.source == nullptr) return std::nullopt;
+  entry.rule.may_be_loopback = entry.source->may_name_loopback();
   return entry;
 }
 

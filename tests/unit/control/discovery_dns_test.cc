@@ -62,8 +62,9 @@ TEST(DnsSettings, equal_settings_have_equal_fingerprints) {
   };
   EXPECT_EQ(print(base), print("port: 80, name: A.test."));
   EXPECT_EQ(print(base + ", servers: [10.0.0.2]"), print(base + ", servers: ['10.0.0.2:53']"));
-  for (const char* other : {"family: ipv4", "servers: [10.0.0.2]", "timeout: 1s", "min_ttl: 2s",
-                            "max_ttl: 1m", "refresh: 1s", "accumulate: 1m"}) {
+  for (const char* other :
+       {"family: ipv4", "servers: [10.0.0.2]", "timeout: 1s", "min_ttl: 2s", "max_ttl: 1m",
+        "refresh: 1s", "accumulate: 1m", "allow_loopback: true"}) {
     EXPECT_NE(print(base), print(base + ", " + other)) << other;
   }
   EXPECT_NE(print(base), print("name: a.test, port: 81"));
@@ -111,6 +112,12 @@ TEST(DnsSettings, servers_are_addresses) {
   }
 }
 
+TEST(DnsSettings, loopback_has_to_be_allowed) {
+  EXPECT_FALSE(source_of("{ srv: a.test }")->may_name_loopback());
+  EXPECT_TRUE(source_of("{ srv: a.test, allow_loopback: true }")->may_name_loopback());
+  EXPECT_NE(errors_of("{ srv: a.test, allow_loopback: 7 }"), "");
+}
+
 TEST(DnsSettings, times_have_ranges) {
   const auto with = [](const std::string& setting) {
     return errors_of("{ srv: a.test, " + setting + " }");
@@ -132,6 +139,9 @@ TEST(DnsSettings, times_have_ranges) {
   is_refused("refresh", "2h", "100ms to 1h");
   is_refused("accumulate", "2d", "0 to 1d");
   EXPECT_EQ(with("min_ttl: 10s, max_ttl: 9s"), "f:1:1: max_ttl must not be shorter than min_ttl\n");
+  EXPECT_EQ(with("min_ttl: 10s, accumulate: 9s"),
+            "f:1:1: accumulate must be 0 or not shorter than min_ttl\n");
+  EXPECT_EQ(with("min_ttl: 10s, accumulate: 0"), "");
   EXPECT_EQ(with("family: ipv5"), "f:1:24: family: must be any, ipv4 or ipv6, not 'ipv5'\n");
   EXPECT_EQ(with("tymeout: 1s"), "f:1:16: tymeout: unknown key; did you mean 'timeout'?\n");
 }
@@ -268,10 +278,35 @@ TEST_F(DnsLooking, no_such_name_is_an_answer_without_targets) {
   EXPECT_EQ(seen(), "");
 }
 
-TEST_F(DnsLooking, a_half_that_fails_is_no_answer) {
+TEST_F(DnsLooking, a_failure_of_aaaa_beside_addresses_leaves_the_last_ones_of_ipv6) {
   use("name: api.test, port: 80");
+  const std::string note = "api.test AAAA: " + server_.endpoint().text() +
+                           ": answered SERVFAIL; its last addresses stay";
   look();
   answer_v4("api.test", {"10.0.0.1"});
+  send(asked("api.test", DnsType::aaaa).code(2));
+  EXPECT_EQ(seen(), "10.0.0.1:80/1 ");
+  EXPECT_EQ(look_->note, note);
+  look();
+  answer_v4("api.test", {"10.0.0.1"});
+  send(asked("api.test", DnsType::aaaa)
+           .answer("api.test", DnsMessage::aaaa, 40, dns_address("2001:db8::1")));
+  EXPECT_EQ(seen(), "10.0.0.1:80/1 [2001:db8::1]:80/1 ");
+  look();
+  answer_v4("api.test", {"10.0.0.2"});
+  send(asked("api.test", DnsType::aaaa).code(2));
+  EXPECT_EQ(seen(), "10.0.0.2:80/1 [2001:db8::1]:80/1 ");
+  EXPECT_EQ(look_->note, note);
+  EXPECT_EQ(look_->valid_for, 30s);
+}
+
+TEST_F(DnsLooking, a_failure_of_a_or_of_all_that_is_asked_is_no_answer) {
+  use("name: api.test, port: 80");
+  look();
+  send(asked("api.test", DnsType::a).code(2));
+  EXPECT_EQ(seen(), "api.test A: " + server_.endpoint().text() + ": answered SERVFAIL");
+  look();
+  answer_nothing("api.test", DnsType::a);
   send(asked("api.test", DnsType::aaaa).code(2));
   EXPECT_EQ(seen(), "api.test AAAA: " + server_.endpoint().text() + ": answered SERVFAIL");
 }
@@ -343,6 +378,46 @@ TEST_F(DnsLooking, a_service_whose_target_cannot_be_looked_up_is_no_answer) {
   EXPECT_EQ(seen(), "a.test A: " + server_.endpoint().text() + ": answered REFUSED");
 }
 
+TEST_F(DnsLooking, one_service_whose_target_fails_keeps_its_last_addresses_and_the_others_count) {
+  use("srv: _api._tcp.test, family: ipv4");
+  const auto services = [this] {
+    send(asked("_api._tcp.test", DnsType::srv)
+             .answer("_api._tcp.test", DnsMessage::srv, 60, dns_service(1, 1, 8080, "a.test"))
+             .answer("_api._tcp.test", DnsMessage::srv, 60, dns_service(1, 1, 8081, "b.test")));
+  };
+  look();
+  services();
+  answer_v4("a.test", {"10.0.0.1"});
+  answer_v4("b.test", {"10.0.0.2"});
+  EXPECT_EQ(seen(), "10.0.0.1:8080/1 10.0.0.2:8081/1 ");
+  for (int i = 0; i < 2; ++i) {
+    look();
+    services();
+    send(asked("a.test", DnsType::a).code(2));
+    answer_v4("b.test", {"10.0.0.3"});
+    EXPECT_EQ(seen(), "10.0.0.1:8080/1 10.0.0.3:8081/1 ");
+    EXPECT_EQ(look_->note, "a.test A: " + server_.endpoint().text() +
+                               ": answered SERVFAIL; its last addresses stay");
+  }
+  // Nothing fresh: no answer.
+  look();
+  services();
+  send(asked("a.test", DnsType::a).code(2));
+  send(asked("b.test", DnsType::a).code(5));
+  EXPECT_EQ(seen(), "a.test A: " + server_.endpoint().text() + ": answered SERVFAIL");
+}
+
+TEST_F(DnsLooking, a_service_whose_target_is_no_name_is_passed_over) {
+  use("srv: _api._tcp.test, family: ipv4");
+  look();
+  send(asked("_api._tcp.test", DnsType::srv)
+           .answer("_api._tcp.test", DnsMessage::srv, 60, dns_service(1, 1, 8080, "a b.test"))
+           .answer("_api._tcp.test", DnsMessage::srv, 60, dns_service(1, 1, 8081, "b.test")));
+  answer_v4("b.test", {"10.0.0.2"});
+  EXPECT_EQ(seen(), "10.0.0.2:8081/1 ");
+  EXPECT_EQ(look_->note, "_api._tcp.test SRV: a target is no name, and is passed over");
+}
+
 TEST_F(DnsLooking, names_to_look_up_and_targets_have_a_limit) {
   use("srv: _api._tcp.test, family: ipv4");
   look();
@@ -383,6 +458,29 @@ TEST_F(DnsLooking, answers_within_the_window_are_put_together) {
   look();
   answer_v4("api.test", {"10.0.0.4"});
   EXPECT_EQ(seen(), "10.0.0.2:80/1 10.0.0.3:80/1 10.0.0.4:80/1 ");
+}
+
+TEST_F(DnsLooking, the_window_stands_still_while_there_is_no_good_answer) {
+  use("name: api.test, port: 80, family: ipv4, accumulate: 10s");
+  look();
+  answer_v4("api.test", {"10.0.0.1", "10.0.0.2"});
+  seen();
+  pass_time(loop_, 6s);
+  look();
+  send(asked("api.test", DnsType::a).code(2));
+  EXPECT_NE(look_.has_value() ? look_->error : seen(), "");
+  pass_time(loop_, 30s);
+  look();
+  answer_nothing("api.test", DnsType::a);
+  EXPECT_EQ(seen(), "");
+  pass_time(loop_, 30s);
+  look();
+  answer_v4("api.test", {"10.0.0.3"});
+  EXPECT_EQ(seen(), "10.0.0.1:80/1 10.0.0.2:80/1 10.0.0.3:80/1 ");
+  pass_time(loop_, 11s);
+  look();
+  answer_v4("api.test", {"10.0.0.4"});
+  EXPECT_EQ(seen(), "10.0.0.4:80/1 ");
 }
 
 TEST_F(DnsLooking, without_a_window_an_answer_stands_for_itself) {

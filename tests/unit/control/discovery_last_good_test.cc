@@ -210,12 +210,13 @@ TEST_F(LastGoodTest, new_targets_come_at_once_while_old_ones_wait_for_the_second
   EXPECT_EQ(ids(), hosts(3, 4));
 }
 
-TEST_F(LastGoodTest, a_failure_between_two_answers_makes_the_second_the_first) {
+TEST_F(LastGoodTest, a_failure_between_two_answers_changes_nothing_about_the_second) {
   (void)take(answer(hosts(9)));
-  (void)take(answer(hosts(1)));
-  (void)take(failure());
   EXPECT_EQ(take(answer(hosts(1))).unconfirmed, 8U);
+  (void)take(failure());
   EXPECT_EQ(ids(), hosts(9));
+  EXPECT_EQ(take(answer(hosts(1))).unconfirmed, 0U);
+  EXPECT_EQ(ids(), hosts(1));
 }
 
 TEST_F(LastGoodTest, a_share_of_a_hundred_believes_every_answer_that_has_a_target) {
@@ -247,11 +248,13 @@ TEST_F(LastGoodTest, who_leaves_is_no_loss_and_is_not_missed_afterwards) {
   EXPECT_EQ(ids(), hosts(1));
 }
 
-TEST_F(LastGoodTest, a_set_of_another_source_is_replaced_by_the_first_good_answer) {
+TEST_F(LastGoodTest, a_set_of_another_source_is_replaced_by_the_second_good_answer) {
   (void)take(answer(hosts(9)));
   LastGood heir(Rule{}, last_good_.members());
   EXPECT_TRUE(heir.take(failure(), now_).begins_hold);
   EXPECT_EQ(heir.members()->size(), 9U);
+  EXPECT_EQ(heir.take(answer({"10.1.0.1"}), now_).unconfirmed, 9U);
+  EXPECT_EQ(heir.members()->size(), 10U);
   EXPECT_TRUE(heir.take(answer({"10.1.0.1"}), now_).is_changed);
   EXPECT_EQ(heir.members()->size(), 1U);
 }
@@ -265,6 +268,37 @@ TEST_F(LastGoodTest, beyond_max_targets_those_that_are_there_stay_and_new_ones_a
   EXPECT_EQ(outcome.surplus, 6U);
   EXPECT_FALSE(outcome.is_changed);
   EXPECT_EQ(ids(), hosts(3, 5));
+}
+
+TEST_F(LastGoodTest, those_that_wait_for_a_second_answer_count_for_max_targets) {
+  last_good_.use({.max_targets = 4});
+  (void)take(answer(hosts(3)));
+  auto outcome = take(answer(hosts(3, 5)));
+  EXPECT_EQ(outcome.surplus, 2U);
+  EXPECT_EQ(ids(), (Ids{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.5"}));
+  outcome = take(answer(hosts(3, 5)));
+  EXPECT_EQ(outcome.surplus, 0U);
+  EXPECT_EQ(ids(), hosts(3, 5));
+}
+
+TEST_F(LastGoodTest, of_two_with_the_same_id_the_one_that_stays_counts) {
+  Look look = answer({"10.0.0.1", "10.0.0.1", "10.0.0.1"});
+  look.targets[0].is_leaving = true;
+  look.targets[1].weight = 7;
+  look.targets[2].is_leaving = true;
+  (void)take(look);
+  ASSERT_EQ(ids(), hosts(1));
+  EXPECT_FALSE(last_good_.members()->front().is_leaving);
+  EXPECT_EQ(last_good_.members()->front().weight, 7U);
+}
+
+TEST_F(LastGoodTest, loopback_is_a_target_where_the_source_may_name_it) {
+  const Ids loopback{"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"};
+  last_good_.use({.may_be_loopback = false});
+  EXPECT_EQ(take(answer(loopback)).refused, 4U);
+  EXPECT_EQ(last_good_.members(), nullptr);
+  last_good_.use({.may_be_loopback = true});
+  EXPECT_EQ(take(answer(loopback)).refused, 0U);
 }
 
 TEST_F(LastGoodTest, some_addresses_are_never_targets) {

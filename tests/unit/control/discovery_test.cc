@@ -84,7 +84,8 @@ class FakeSource : public discovery::Source {
  public:
   FakeSource(std::string name, Script& script) : name_(std::move(name)), script_(script) {}
   std::string_view kind() const override { return "file"; }
-  std::string text() const override { return "file " + name_; }
+  // Up to a `?`, as of settings that are not in the text.
+  std::string text() const override { return "file " + name_.substr(0, name_.find('?')); }
   std::string fingerprint() const override { return name_; }
   config::Milliseconds refresh() const override { return milliseconds(10'000); }
   std::unique_ptr<discovery::Provider> make(net::Loop&) const override {
@@ -338,7 +339,23 @@ TEST_F(DiscoveryTest, another_source_of_the_kind_begins_with_what_the_former_had
   pass_time(milliseconds(40));
   EXPECT_EQ(ids(), (Ids{"10.0.0.1"}));
   pass_time(milliseconds(2'000));
+  EXPECT_EQ(ids(), (Ids{"10.0.0.1", "10.0.0.2"}));
+  pass_time(milliseconds(2'100));  // the second answer confirms
   EXPECT_EQ(ids(), (Ids{"10.0.0.2"}));
+}
+
+TEST_F(DiscoveryTest, a_source_with_other_settings_and_the_same_text_keeps_its_gauges) {
+  scripts_["a"].answers = {answer({"10.0.0.1", "10.0.0.2"})};
+  scripts_["a?refresh"].answers = {answer({"10.0.0.1", "10.0.0.2"})};
+  apply({{"g", "a"}});
+  pass_time(milliseconds(40));
+  apply({{"g", "a?refresh"}});
+  EXPECT_EQ(count(Metric::discovery_targets, {"g", "file a"}), 2);
+  pass_time(milliseconds(40));
+  EXPECT_EQ(count(Metric::discovery_targets, {"g", "file a"}), 2);
+  EXPECT_GT(count(Metric::discovery_last_success_timestamp_seconds, {"g", "file a"}), 0);
+  apply({});
+  EXPECT_EQ(count(Metric::discovery_targets, {"g", "file a"}), 0);
 }
 
 TEST_F(DiscoveryTest, a_look_under_way_is_given_up_with_its_source) {

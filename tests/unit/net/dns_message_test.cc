@@ -105,7 +105,12 @@ TEST(DnsMessage, services_come_with_addresses_of_their_targets) {
 TEST(DnsMessage, a_service_whose_target_is_no_name_is_refused) {
   DnsMessage message(name, DnsType::srv);
   message.answer(name, DnsMessage::srv, 60, dns_service(1, 10, 8080, "a b.test"));
-  EXPECT_EQ(parse(message, DnsType::srv).error, "the answer is malformed");
+  message.answer(name, DnsMessage::srv, 60, dns_service(1, 10, 8081, "c.test"));
+  const DnsAnswer answer = parse(message, DnsType::srv);
+  EXPECT_EQ(answer.error, "");
+  EXPECT_EQ(answer.ill_formed, 1U);
+  ASSERT_EQ(answer.services.size(), 1U);
+  EXPECT_EQ(answer.services[0].target, "c.test");
 }
 
 TEST(DnsMessage, no_such_name_and_no_such_record_are_answers) {

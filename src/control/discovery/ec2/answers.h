@@ -19,7 +19,8 @@ namespace sluice::control::discovery::ec2 {
 inline constexpr std::size_t answer_bytes_max = std::size_t{8} << 20;
 inline constexpr std::size_t answer_marks_max = 400'000;  // of `<` and `=`: bounds the memory
 inline constexpr std::size_t answer_depth_max = 32;
-inline constexpr std::size_t tags_max = 50;  // of one instance; EC2 allows no more
+inline constexpr std::size_t tags_max =
+    128;  // of one instance; 50 of its own, and those of AWS (`aws:`)
 
 enum class InstanceState : unsigned {
   pending = 0,

@@ -16,7 +16,11 @@ struct Civil {
   std::uint64_t year, month, day, hour, minute, second;
 };
 
+// Beyond, the nanoseconds of a clock overflow (in 2262), and nothing real is meant.
+constexpr std::uint64_t year_max = 2200;
+
 std::optional<base::WallTime> time_of(const Civil& civil) {
+  if (civil.year < 1970 || civil.year > year_max) return std::nullopt;
   const chrono::year_month_day date(chrono::year(static_cast<int>(civil.year)),
                                     chrono::month(static_cast<unsigned>(civil.month)),
                                     chrono::day(static_cast<unsigned>(civil.day)));
