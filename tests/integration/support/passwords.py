@@ -5,7 +5,7 @@ import subprocess
 from functools import cache
 
 # Below a second each, and long enough that a test sees them wait.
-SLOW_COST = 14
+SLOW_COST = 13
 
 
 def _output(*command, typed=""):
