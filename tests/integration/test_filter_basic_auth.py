@@ -38,7 +38,7 @@ def start(start_sluice, start_target):
 
 
 def ask(proxy, *fields, target="/"):
-    with proxy.client() as client:
+    with proxy.client(patience=VERIFYING_PATIENCE) as client:
         return client.ask("GET", target, *fields)
 
 
@@ -307,7 +307,7 @@ def test_more_requests_than_may_wait_are_refused(start_sluice, start_target):
 def test_a_client_that_leaves_ends_its_wait_at_once(start_sluice, start_target):
     """Its place is free long before the passwords before its own are verified."""
     proxy = start_sluice(slow_site(start_target(serve_body(b"let in"))))
-    others = [proxy.client(patience=VERIFYING_PATIENCE) for _ in range(8)]
+    others = [proxy.client(patience=VERIFYING_PATIENCE) for _ in range(4)]
     try:
         for number, client in enumerate(others):
             client.send(request("GET", "/", basic("slow", f"wrong {number}")))
