@@ -358,6 +358,7 @@ void Server::ready() {
 void Server::reload(std::function<void(bool)> done) {
   if (draining_) {
     observe::log(Level::warning, "reload: ignored while draining");
+    if (done) done(false);
     return;
   }
   notify_reloading();
